@@ -1,0 +1,162 @@
+"""Trace context: what an envelope carries, and the context that is current (OpenTelemetry's).
+
+What belongs here: the value `TraceContext`, its W3C form, and reading and setting OpenTelemetry's current
+span. What does not: bytes on a bus (`envelope`) and recording (`spans`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from opentelemetry import context as otel_context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.context import Context
+
+Label = bool | int | str | bytes
+
+SAMPLED = 0x01
+RANDOM_TRACE_ID = 0x02
+NO_LABELS: Mapping[str, Label] = MappingProxyType({})
+
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+_NO_TRACE = bytes(16)
+_NO_SPAN = bytes(8)
+_TENANT = otel_context.create_key("interceptors-tenant")
+
+
+class TraceContext(NamedTuple):
+    """One point in a trace. Its `repr` shows neither ids nor labels: they are what an envelope hides."""
+
+    trace_id: bytes
+    """16 bytes, not all zero."""
+    span_id: bytes
+    """8 bytes, not all zero."""
+    flags: int = SAMPLED | RANDOM_TRACE_ID
+    """W3C trace flags: bit 0 sampled, bit 1 random trace id."""
+    labels: Mapping[str, Label] = NO_LABELS
+    """What the policy lets travel with the trace."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether spans of this trace are recorded."""
+        return bool(self.flags & SAMPLED)
+
+    def __repr__(self) -> str:
+        """Show what is not secret."""
+        return f"TraceContext(sampled={self.sampled}, labels={len(self.labels)})"
+
+
+def new_root(*, sampled: bool = True) -> TraceContext:
+    """Start a trace.
+
+    Args:
+        sampled: whether its spans are to be recorded.
+
+    Returns:
+        A context with random ids.
+    """
+    random = os.urandom(24)
+    return TraceContext(random[:16], random[16:], (SAMPLED if sampled else 0) | RANDOM_TRACE_ID)
+
+
+def child_of(parent: TraceContext | None) -> TraceContext:
+    """Give the context of a new span below a parent, or of a new trace where there is none."""
+    if parent is None:
+        return new_root()
+    return TraceContext(parent.trace_id, os.urandom(8), parent.flags, parent.labels)
+
+
+def to_traceparent(context: TraceContext) -> str:
+    """Give the W3C `traceparent` of a context (Trace Context level 2, version 00)."""
+    return f"00-{context.trace_id.hex()}-{context.span_id.hex()}-{context.flags:02x}"
+
+
+def from_traceparent(value: str) -> TraceContext | None:
+    """Read a W3C `traceparent` (Trace Context level 2).
+
+    Args:
+        value: the header's value.
+
+    Returns:
+        The context, or None where the standard says to ignore the value: another form, version `ff`,
+        all-zero ids, or trailing data in version 00.
+    """
+    match = _TRACEPARENT.fullmatch(value)
+    if match is None:
+        return None
+    version, trace, span, flags, rest = match.groups()
+    trace_id, span_id = bytes.fromhex(trace), bytes.fromhex(span)
+    if version == "ff" or (version == "00" and rest) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
+        return None
+    return TraceContext(trace_id, span_id, int(flags, 16) & (SAMPLED | RANDOM_TRACE_ID))
+
+
+def current() -> TraceContext | None:
+    """Give the context of OpenTelemetry's current span, or None where there is none."""
+    span = get_current_span().get_span_context()
+    if not span.is_valid:
+        return None
+    return TraceContext(
+        span.trace_id.to_bytes(16, "big"),
+        span.span_id.to_bytes(8, "big"),
+        span.trace_flags & (SAMPLED | RANDOM_TRACE_ID),
+    )
+
+
+def current_tenant() -> str | None:
+    """Give the tenant whose messages are being handled, or None where nobody has said."""
+    tenant = otel_context.get_value(_TENANT)
+    return tenant if isinstance(tenant, str) else None
+
+
+class Scope:
+    """Makes a span and a tenant current, for as long as the code between the two calls runs.
+
+    Both lie in OpenTelemetry's context, so they go wherever that goes. OpenTelemetry's own `detach` wants
+    its token back in the very context that it was made in, and logs an error otherwise; the body of an
+    `async for` may be left in another one. So what was current before is put back by value, and only where
+    ours is still current.
+    """
+
+    __slots__ = ("_before", "_ours")
+
+    def __init__(self, tenant: str | None, span: TraceContext | None = None) -> None:
+        """Make them current.
+
+        Args:
+            tenant: whose messages these are; None for nobody's in particular.
+            span: the context of the span that is to be current; None to leave the current one.
+        """
+        self._before: Context = otel_context.get_current()
+        ours = otel_context.set_value(_TENANT, tenant, self._before)
+        self._ours: Context = ours if span is None else set_span_in_context(_span(span), ours)
+        otel_context.attach(self._ours)
+
+    def leave(self) -> None:
+        """Put back what was current before, unless something else has become current since."""
+        if otel_context.get_current() is self._ours:
+            otel_context.attach(self._before)
+
+
+def _span(context: TraceContext) -> NonRecordingSpan:
+    return NonRecordingSpan(
+        SpanContext(
+            int.from_bytes(context.trace_id, "big"),
+            int.from_bytes(context.span_id, "big"),
+            is_remote=False,
+            trace_flags=TraceFlags(context.flags),
+        )
+    )

@@ -1,0 +1,36 @@
+"""Bytes to bytes, given a key: the trace envelope, version 1 (`docs/reference/envelope-v1.md`).
+
+What belongs here: the format, its cipher, what an envelope is bound to, how sender keys are derived, and the
+keys a receiver holds, as values. What does not: where keys come from (`keys`), which channel a message is
+on (`policy`), whether an envelope was seen before (`replay`), clocks and I/O.
+
+Invariants:
+
+* opening is total: any bytes give a context or exactly one of five answers;
+* tenant and sender are those of the key that opened, never a header's;
+* nothing in here prints a key, a plaintext or an envelope.
+"""
+
+from interceptors.envelope.binding import Binding, Level
+from interceptors.envelope.format import HEADER_NAME, from_text, header_bytes, to_text
+from interceptors.envelope.keyset import KeySet
+from interceptors.envelope.opener import Candidate, Opened, Opener
+from interceptors.envelope.sealer import Sealed, Sealer
+from interceptors.envelope.sender_key import SenderKey, derive_sender_key
+
+__all__ = [
+    "HEADER_NAME",
+    "Binding",
+    "Candidate",
+    "KeySet",
+    "Level",
+    "Opened",
+    "Opener",
+    "Sealed",
+    "Sealer",
+    "SenderKey",
+    "derive_sender_key",
+    "from_text",
+    "header_bytes",
+    "to_text",
+]

@@ -1,0 +1,132 @@
+"""The bytes of an envelope: where each field lies, and what a receiver refuses before any key is touched."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import NamedTuple
+
+from interceptors.envelope.binding import Level
+from interceptors.errors import Answer, EnvelopeError
+
+HEADER_NAME = "sealed-trace"
+"""The one header that an envelope travels in."""
+
+VERSION_AND_SUITE = 0x11
+"""Version 1, suite 1 (XAES-256-GCM)."""
+
+PREFIX_SIZE = 18
+SALT_SIZE = 12
+NONCE_SIZE = 24
+HEAD_SIZE = PREFIX_SIZE + NONCE_SIZE
+TAG_SIZE = 16
+PLAINTEXT_SIZES = (64, 96, 128, 192, 256, 384, 512)
+MAXIMUM_SIZE = 1024
+
+_SIZES = frozenset(HEAD_SIZE + n + TAG_SIZE for n in PLAINTEXT_SIZES)
+_LEVELS = tuple(Level)
+_MAXIMUM_TEXT_SIZE = 4 * (MAXIMUM_SIZE + 2) // 3
+_TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
+
+
+class Parsed(NamedTuple):
+    """The fields of an envelope whose form is right. Nothing in it is authenticated yet."""
+
+    prefix: bytes
+    """Version, level and `kid`: the part of the associated data that lies on the wire."""
+    level: Level
+    kid: bytes
+    session: bytes
+    """`kid ‖ salt`: names the subkey."""
+    nonce: bytes
+    """The AES-GCM nonce: the last 12 bytes of the 24."""
+    sealed: bytes
+    """Ciphertext and tag."""
+    id: bytes
+    """`kid ‖ nonce` (40 bytes): what the replay windows know an envelope by."""
+
+
+def prefix(level: Level, kid: bytes) -> bytes:
+    """Give the first 18 bytes of an envelope."""
+    return bytes((VERSION_AND_SUITE, level)) + kid
+
+
+def parse(envelope: bytes) -> Parsed:
+    """Take an envelope apart.
+
+    Args:
+        envelope: any bytes.
+
+    Returns:
+        The fields.
+
+    Raises:
+        EnvelopeError: malformed or unsupported version, in the order that the specification fixes.
+    """
+    size = len(envelope)
+    if not size or size > MAXIMUM_SIZE:
+        raise EnvelopeError(Answer.MALFORMED)
+    if envelope[0] != VERSION_AND_SUITE:
+        raise EnvelopeError(Answer.UNSUPPORTED_VERSION)
+    if size not in _SIZES or envelope[1] > Level.MESSAGE:
+        raise EnvelopeError(Answer.MALFORMED)
+    return Parsed(
+        prefix=envelope[:18],
+        level=_LEVELS[envelope[1]],
+        kid=envelope[2:18],
+        session=envelope[2:30],
+        nonce=envelope[30:42],
+        sealed=envelope[42:],
+        id=envelope[2:42],
+    )
+
+
+def to_text(envelope: bytes) -> str:
+    """Give the form for buses that carry text only: base64url without padding (RFC 4648, section 5)."""
+    return base64.urlsafe_b64encode(envelope).rstrip(b"=").decode("ascii")
+
+
+def from_text(text: str | bytes) -> bytes:
+    """Read the text form.
+
+    A mirror may have put a header value into ordinary base64, so that alphabet and padding are read too.
+
+    Args:
+        text: base64url or base64, padded or not.
+
+    Returns:
+        The envelope's bytes, not parsed yet.
+
+    Raises:
+        EnvelopeError: malformed: it is neither.
+    """
+    if len(text) > _MAXIMUM_TEXT_SIZE:
+        raise EnvelopeError(Answer.MALFORMED)
+    try:
+        raw = text.encode("ascii") if isinstance(text, str) else text
+        raw = raw.rstrip(b"=").translate(_TO_URLSAFE)
+        return base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise EnvelopeError(Answer.MALFORMED) from None
+
+
+def header_bytes(value: object) -> bytes:
+    """Give an envelope's bytes out of a header value of any type.
+
+    Args:
+        value: what the bus handed out: bytes of any kind, text, or anything else.
+
+    Returns:
+        The bytes, not parsed yet.
+
+    Raises:
+        EnvelopeError: malformed: the value holds no bytes.
+    """
+    if isinstance(value, bytes):
+        # The text form of an envelope begins with "E": the first six bits of 0x11.
+        return from_text(value) if value[:1] == b"E" else value
+    if isinstance(value, (bytearray, memoryview)):
+        return header_bytes(bytes(value))
+    if isinstance(value, str):
+        return from_text(value)
+    raise EnvelopeError(Answer.MALFORMED)

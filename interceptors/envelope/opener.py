@@ -1,0 +1,115 @@
+"""Opening: any bytes in, a context or one of five answers out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+
+from interceptors.bounded import BoundedMap
+from interceptors.envelope.binding import Level, associated_data
+from interceptors.envelope.format import SALT_SIZE, parse
+from interceptors.envelope.plaintext import decode
+from interceptors.errors import Answer, EnvelopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    from interceptors.context import TraceContext
+    from interceptors.envelope.binding import Binding
+    from interceptors.envelope.format import Parsed
+    from interceptors.envelope.keyset import KeySet
+    from interceptors.envelope.sender_key import SenderKey
+
+_CACHED_SUBKEYS = 2048
+_CACHED_BINDINGS = 4096
+
+
+class Candidate(NamedTuple):
+    """One thing that a message may be, by the receiver's own lights."""
+
+    binding: Binding
+    lowest_level: Level = Level.TENANT
+    """An envelope that is bound less tightly is not authentic."""
+    senders: frozenset[str] | None = None
+    """The senders whose keys count here; None for every key held."""
+
+
+class Opened(NamedTuple):
+    """An authentic envelope."""
+
+    tenant: str
+    sender: str
+    context: TraceContext
+    issued_at: int
+    """Milliseconds since the epoch, by the sender's clock."""
+    id: bytes
+    """`kid ‖ nonce`: 40 bytes that no two envelopes share."""
+    candidate: int
+    """Which of the candidates it was."""
+
+
+class Opener:
+    """Opens envelopes. Holds no keys: it is given them with each envelope, and keeps only derived subkeys.
+
+    Rules it keeps:
+
+    * one key is looked up, by `kid`; there is no trial decryption over keys;
+    * the order of the answers is the specification's, whatever the bytes;
+    * a subkey is kept only once a tag under it has verified, and used only while its `kid` is held.
+    """
+
+    def __init__(self) -> None:
+        """Start with empty caches, bounded."""
+        self._subkeys: BoundedMap[bytes, tuple[SenderKey, AESGCM]] = BoundedMap(_CACHED_SUBKEYS)
+        self._bound: BoundedMap[tuple[bytes, str, str], bytes] = BoundedMap(_CACHED_BINDINGS)
+
+    def open(self, envelope: bytes, keys: KeySet, candidates: Iterable[Candidate]) -> Opened:
+        """Open an envelope.
+
+        Args:
+            envelope: any bytes.
+            keys: what the receiver holds.
+            candidates: what the message may be, in the order to try; three at most are tried.
+
+        Returns:
+            What it says, and whose it is.
+
+        Raises:
+            EnvelopeError: exactly one of the five answers.
+        """
+        parsed = parse(envelope)
+        key = keys.key(parsed.kid)
+        known = self._subkeys.get(parsed.session)
+        # A kid commits to its key, so another key under it can only be a forged commitment: derive anew.
+        cipher = known[1] if known is not None and known[0] is key else None
+        subkey = cipher or key.xaes.subkey(parsed.session[-SALT_SIZE:])
+        listed = False
+        for place, candidate in enumerate(candidates):
+            if candidate.senders is not None and key.sender not in candidate.senders:
+                continue
+            listed = True
+            if parsed.level < candidate.lowest_level:
+                continue
+            try:
+                bound = self._associated_data(parsed, key, candidate.binding)
+                plaintext = subkey.decrypt(parsed.nonce, parsed.sealed, bound)
+            except (InvalidTag, ValueError):  # ValueError: a value too long to be bound; nobody sealed it
+                continue
+            if cipher is None:
+                self._subkeys.set(parsed.session, (key, subkey))
+            context, issued_at = decode(plaintext)
+            return Opened(key.tenant, key.sender, context, issued_at, parsed.id, place)
+        raise EnvelopeError(Answer.NOT_AUTHENTIC if listed else Answer.UNKNOWN_KEY)
+
+    def _associated_data(self, parsed: Parsed, key: SenderKey, binding: Binding) -> bytes:
+        if parsed.level is Level.MESSAGE:
+            return associated_data(parsed.prefix, key.tenant, key.sender, parsed.level, binding)
+        known = (parsed.prefix, binding.channel, binding.type)
+        bound = self._bound.get(known)
+        if bound is None:
+            bound = associated_data(parsed.prefix, key.tenant, key.sender, parsed.level, binding)
+            self._bound.set(known, bound)
+        return bound

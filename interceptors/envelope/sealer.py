@@ -1,0 +1,117 @@
+"""Sealing: a context and a binding in, an envelope out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from interceptors.bounded import BoundedMap
+from interceptors.envelope.binding import Level, associated_data
+from interceptors.envelope.format import SALT_SIZE, prefix
+from interceptors.envelope.plaintext import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    from interceptors.context import TraceContext
+    from interceptors.envelope.binding import Binding
+    from interceptors.envelope.sender_key import SenderKey
+
+SESSION_MESSAGES = 1 << 20
+SESSION_MS = 15 * 60 * 1000
+
+_NONCE_HALF = 12
+_CACHED_BINDINGS = 1024
+
+
+class Sealed(NamedTuple):
+    """An envelope, and what did not fit into it."""
+
+    envelope: bytes
+    labels_left_out: int
+
+
+class _Session(NamedTuple):
+    salt: bytes
+    cipher: AESGCM
+    envelopes: itertools.count[int]
+    began: int
+    pid: int
+
+
+class Sealer:
+    """Seals envelopes under one sender key.
+
+    Rules it keeps, whoever calls it and from however many threads:
+
+    * the last 12 nonce bytes are drawn anew for each envelope;
+    * a session (one salt, one subkey) ends after 2^20 envelopes, after 15 minutes, when the clock has gone
+      back, and in the child after a fork;
+    * what it holds of a message's binding is bounded.
+    """
+
+    def __init__(self, key: SenderKey, *, rng: Callable[[int], bytes] = os.urandom) -> None:
+        """Take a key.
+
+        Args:
+            key: the sender's key.
+            rng: gives random bytes. For the test vectors alone: envelopes are safe only while this is the
+                operating system's generator.
+        """
+        self.key = key
+        self._rng = rng
+        self._session: _Session | None = None
+        self._bound: BoundedMap[tuple[str, str, int], bytes] = BoundedMap(_CACHED_BINDINGS)
+
+    def seal(self, context: TraceContext, level: Level, binding: Binding, now: int) -> Sealed:
+        """Seal a context for one message.
+
+        Args:
+            context: what the envelope carries.
+            level: how tightly it is bound.
+            binding: what the message is.
+            now: milliseconds since the epoch.
+
+        Returns:
+            The envelope, and how many labels were left out of it.
+
+        Raises:
+            ValueError: a context or binding that the format has no place for.
+        """
+        plaintext, left_out = encode(context, now)
+        bound = self._associated_data(level, binding)
+        session = self._session
+        if (
+            session is None
+            or not 0 <= now - session.began < SESSION_MS
+            or next(session.envelopes) >= SESSION_MESSAGES
+            or session.pid != os.getpid()
+        ):
+            session = self._begin(now)
+        nonce = self._rng(_NONCE_HALF)
+        sealed = session.cipher.encrypt(nonce, plaintext, bound)
+        return Sealed(b"".join((bound[:18], session.salt, nonce, sealed)), left_out)
+
+    def _begin(self, now: int) -> _Session:
+        salt = self._rng(SALT_SIZE)
+        # The count starts at 1: the envelope that begins a session is one of its 2^20.
+        session = _Session(salt, self.key.xaes.subkey(salt), itertools.count(1), now, os.getpid())
+        self._session = session
+        return session
+
+    def _associated_data(self, level: Level, binding: Binding) -> bytes:
+        if level is Level.MESSAGE:
+            return self._bind(level, binding)
+        known = (binding.channel, binding.type, level)
+        bound = self._bound.get(known)
+        if bound is None:
+            bound = self._bind(level, binding)
+            self._bound.set(known, bound)
+        return bound
+
+    def _bind(self, level: Level, binding: Binding) -> bytes:
+        key = self.key
+        return associated_data(prefix(level, key.kid), key.tenant, key.sender, level, binding)

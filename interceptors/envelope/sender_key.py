@@ -1,0 +1,117 @@
+"""Sender keys: how they come from a root, and what is derived from them."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from interceptors.envelope.binding import lp
+from interceptors.envelope.xaes import XAES
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+KEY_SIZE = 32
+KID_SIZE = 16
+
+_SENDER = "interceptors/v1/sender"
+_SEAL = "interceptors/v1/seal"
+_KID = "interceptors/v1/kid"
+
+
+def expand(key: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand with SHA-256 (RFC 5869, section 2.3).
+
+    Args:
+        key: the pseudorandom key.
+        info: what the output is for.
+        length: bytes wanted.
+
+    Returns:
+        The bytes.
+    """
+    return HKDFExpand(algorithm=SHA256(), length=length, info=info).derive(key)
+
+
+def derive_sender_key(root: bytes, tenant: str, sender: str) -> SenderKey:
+    """Derive the key of a sender out of a tenant's root.
+
+    Args:
+        root: 32 random bytes, of one tenant and epoch.
+        tenant: the tenant's name.
+        sender: the service's identity: a short name or a SPIFFE id.
+
+    Returns:
+        The sender's key.
+
+    Raises:
+        ValueError: a root of another length, or an empty, overlong or unencodable name.
+    """
+    if len(root) != KEY_SIZE:
+        msg = "a root has 32 bytes"
+        raise ValueError(msg)
+    return SenderKey(tenant, sender, expand(root, lp(_SENDER) + lp(tenant) + lp(sender), KEY_SIZE))
+
+
+class SenderKey:
+    """The key of one sender of one tenant.
+
+    Its `kid` commits to the key. Neither `repr` nor pickling gives the key away; `key` is there for whoever
+    writes key files.
+    """
+
+    __slots__ = ("_xaes", "key", "kid", "sender", "tenant")
+
+    def __init__(self, tenant: str, sender: str, key: bytes) -> None:
+        """Derive what the key commits to.
+
+        Args:
+            tenant: the tenant's name.
+            sender: the sender's name.
+            key: 32 bytes.
+
+        Raises:
+            ValueError: a key of another length, or an empty, overlong or unencodable name.
+        """
+        if len(key) != KEY_SIZE:
+            msg = "a sender key has 32 bytes"
+            raise ValueError(msg)
+        if not tenant or not sender:
+            msg = "a sender key has a tenant and a sender"
+            raise ValueError(msg)
+        lp(tenant), lp(sender)
+        self.tenant = tenant
+        self.sender = sender
+        self.key = key
+        self.kid = expand(key, lp(_KID), KID_SIZE)
+        self._xaes: XAES | None = None
+
+    @property
+    def xaes(self) -> XAES:
+        """The cipher of the sealing key, derived when first needed."""
+        if self._xaes is None:
+            self._xaes = XAES(expand(self.key, lp(_SEAL), KEY_SIZE))
+        return self._xaes
+
+    def __eq__(self, other: object) -> bool:
+        """Compare without telling by time where two keys differ."""
+        if not isinstance(other, SenderKey):
+            return NotImplemented
+        same_names = (self.tenant, self.sender) == (other.tenant, other.sender)
+        return same_names and hmac.compare_digest(self.key, other.key)
+
+    def __hash__(self) -> int:
+        """Hash by the public `kid`."""
+        return hash(self.kid)
+
+    def __repr__(self) -> str:
+        """Show what is public."""
+        return f"SenderKey(tenant={self.tenant!r}, sender={self.sender!r}, kid={self.kid.hex()})"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: a key must not end up in a queue or a cache by accident."""
+        msg = "a SenderKey is not pickled"
+        raise TypeError(msg)

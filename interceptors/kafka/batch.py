@@ -1,0 +1,109 @@
+"""Batches that a producer builds by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from interceptors.envelope import HEADER_NAME
+from interceptors.kafka.record import SYSTEM, stripped
+from interceptors.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from interceptors.tracing import Origin, Sending, Tracing
+
+_PLACEHOLDER = (HEADER_NAME, bytes(122))
+"""As large as an envelope of a context without labels."""
+
+
+class _Appended(NamedTuple):
+    timestamp: int | None
+    key: Any
+    value: Any
+    headers: list[tuple[str, Any]]
+    origin: Origin
+
+
+class TracedBatch:
+    """A batch of `TracedProducer.create_batch`, with the interface of aiokafka's `BatchBuilder`.
+
+    The topic is known only when the batch is sent, and an envelope is bound to it. So what is appended is
+    kept, measured with a placeholder in the envelope's stead, and built when it is sealed.
+    """
+
+    def __init__(
+        self,
+        tracing: Tracing,
+        create: Callable[[], Any],
+        serialized: Callable[[Any, Any], tuple[Any, Any]],
+    ) -> None:
+        """Start empty; `TracedProducer.create_batch` does."""
+        self._tracing = tracing
+        self._create = create
+        self._serialized = serialized
+        self._measure = create()
+        self._appended: list[_Appended] = []
+
+    def append(
+        self,
+        *,
+        timestamp: int | None,
+        key: Any,
+        value: Any,
+        headers: Sequence[tuple[str, Any]] | None = None,
+    ) -> Any:
+        """Append a message, as `BatchBuilder.append` does.
+
+        Returns:
+            The record's metadata, or None where the batch is full or closed.
+        """
+        key, value = self._serialized(key, value)
+        bare = stripped(headers or ())
+        metadata = self._measure.append(
+            timestamp=timestamp, key=key, value=value, headers=[*bare, _PLACEHOLDER]
+        )
+        if metadata is not None:
+            self._appended.append(_Appended(timestamp, key, value, bare, self._tracing.origin()))
+        return metadata
+
+    def close(self) -> None:
+        """Take no more messages."""
+        self._measure.close()
+
+    def closed(self) -> bool:
+        """Tell whether it takes no more messages."""
+        return bool(self._measure.closed())
+
+    def size(self) -> int:
+        """Give the size in bytes, envelopes included."""
+        return int(self._measure.size())
+
+    def record_count(self) -> int:
+        """Give the number of messages."""
+        return len(self._appended)
+
+    def seal(self, topic: str) -> tuple[list[Sending], Any]:
+        """Seal each message's trace, and build aiokafka's batch.
+
+        Args:
+            topic: where it goes.
+
+        Returns:
+            The sendings to end when the batch is acknowledged, and the batch.
+        """
+        self.close()
+        appended = self._appended
+        envelopes, sendings = self._tracing.send_batch(
+            [(Message(SYSTEM, topic, message.value), message.origin) for message in appended]
+        )
+        built = self._create()
+        for message, envelope in zip(appended, envelopes, strict=True):
+            sealed = [] if envelope is None else [(HEADER_NAME, envelope)]
+            built.append(
+                timestamp=message.timestamp,
+                key=message.key,
+                value=message.value,
+                headers=[*message.headers, *sealed],
+            )
+        return sendings, built

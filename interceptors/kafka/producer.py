@@ -1,0 +1,220 @@
+"""Sending through aiokafka."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+from aiokafka.errors import MessageSizeTooLargeError
+
+from interceptors.envelope import HEADER_NAME
+from interceptors.kafka.batch import TracedBatch
+from interceptors.kafka.record import SYSTEM, stripped
+from interceptors.message import Message
+from interceptors.tracing import Delegate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine
+    from types import TracebackType
+
+    from aiokafka import AIOKafkaProducer
+
+    from interceptors.tracing import Sending, Tracing
+
+    Header = tuple[str, Any]
+    _Send = Callable[[list[Header]], Coroutine[Any, Any, asyncio.Future[Any]]]
+
+
+class TracedProducer(Delegate):
+    """An `AIOKafkaProducer` whose messages carry a sealed trace envelope.
+
+    It has the producer's whole interface: what is not below is passed on, transactions included.
+    """
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        tracing: Tracing,
+        *,
+        key_serializer: Callable[[Any], bytes] | None = None,
+        value_serializer: Callable[[Any], bytes] | None = None,
+    ) -> None:
+        """Wrap a producer.
+
+        Args:
+            producer: the producer, started or not.
+            tracing: the service's tracing.
+            key_serializer: makes a key's bytes; give it here or to the producer, not to both.
+            value_serializer: makes a value's bytes, likewise. Where a channel's binding is `message` it has
+                to be given here: the envelope is bound to the bytes as they travel, and aiokafka doesn't
+                show those that its own serializer makes.
+        """
+        super().__init__(producer)
+        self._tracing = tracing
+        self._key_serializer = key_serializer
+        self._value_serializer = value_serializer
+        self._again: set[asyncio.Future[Any]] = set()
+
+    async def send(  # noqa: PLR0917 - aiokafka's signature
+        self,
+        topic: str,
+        value: Any = None,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Collection[tuple[str, Any]] | None = None,
+    ) -> asyncio.Future[Any]:
+        """Send a message, as `AIOKafkaProducer.send` does.
+
+        Args:
+            topic: as there.
+            value: as there.
+            key: as there.
+            partition: as there.
+            timestamp_ms: as there.
+            headers: as there; the list is left as it is.
+
+        Returns:
+            The future of the record's metadata.
+        """
+        key, value = self.serialized(key, value)
+        wanted = self._tracing.sealing_key_wanted()
+        if wanted is not None:
+            await asyncio.to_thread(wanted)
+        sending = self._tracing.send(Message(SYSTEM, topic, value))
+        bare = stripped(headers) if headers else []
+        if sending.span is not None:
+            sending.span.tombstone = value is None
+        send = partial(self._wrapped.send, topic, value, key, partition, timestamp_ms)
+        try:
+            if sending.envelope is None:
+                sent: asyncio.Future[Any] = await send(bare)
+            else:
+                try:
+                    sent = await send([*bare, (HEADER_NAME, sending.envelope)])
+                    sent = self._resending(sent, send, bare)
+                except MessageSizeTooLargeError:
+                    sent = await self._send_bare(send, bare)
+        except BaseException as error:
+            sending.end(error)
+            raise
+        sent.add_done_callback(partial(_acknowledged, sending))
+        return sent
+
+    async def send_and_wait(  # noqa: PLR0917 - aiokafka's signature
+        self,
+        topic: str,
+        value: Any = None,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Collection[tuple[str, Any]] | None = None,
+    ) -> Any:
+        """Send a message and wait until it is acknowledged, as `AIOKafkaProducer.send_and_wait` does.
+
+        Returns:
+            The record's metadata.
+        """
+        return await (await self.send(topic, value, key, partition, timestamp_ms, headers))
+
+    def create_batch(self) -> TracedBatch:
+        """Make an empty batch for `send_batch`, as `AIOKafkaProducer.create_batch` does."""
+        return TracedBatch(self._tracing, self._wrapped.create_batch, self.serialized)
+
+    async def send_batch(
+        self,
+        batch: Any,
+        topic: str,
+        *,
+        partition: int,
+    ) -> asyncio.Future[Any]:
+        """Send a batch, as `AIOKafkaProducer.send_batch` does.
+
+        Args:
+            batch: of `create_batch`; one that aiokafka made goes as it is, untraced.
+            topic: as there.
+            partition: as there.
+
+        Returns:
+            The future of the batch's metadata.
+        """
+        if not isinstance(batch, TracedBatch):
+            untraced: asyncio.Future[Any] = await self._wrapped.send_batch(batch, topic, partition=partition)
+            return untraced
+        wanted = self._tracing.sealing_key_wanted()
+        if wanted is not None:
+            await asyncio.to_thread(wanted)
+        sendings, sealed = batch.seal(topic)
+        try:
+            sent: asyncio.Future[Any] = await self._wrapped.send_batch(sealed, topic, partition=partition)
+        except BaseException as error:
+            for sending in sendings:
+                sending.end(error)
+            raise
+        for sending in sendings:
+            sent.add_done_callback(partial(_acknowledged, sending))
+        return sent
+
+    async def __aenter__(self) -> Self:
+        """Start the producer."""
+        await self._wrapped.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the producer."""
+        await self._wrapped.__aexit__(kind, error, traceback)
+
+    def serialized(self, key: Any, value: Any) -> tuple[Any, Any]:
+        """Run the serializers that were given here, once."""
+        if self._key_serializer is not None:
+            key = self._key_serializer(key)
+        if self._value_serializer is not None:
+            value = self._value_serializer(value)
+        return key, value
+
+    async def _send_bare(self, send: _Send, bare: list[Header]) -> asyncio.Future[Any]:
+        """Send without the envelope, where only the envelope made the message too large."""
+        sent = await send(bare)
+        self._tracing.counts["message too large with an envelope"] += 1
+        return sent
+
+    def _resending(self, sent: asyncio.Future[Any], send: _Send, bare: list[Header]) -> asyncio.Future[Any]:
+        """Give a future that outlives a refusal for size: then the message goes again, without its envelope.
+
+        A broker or a topic may allow less than the producer does.
+        """
+        given: asyncio.Future[Any] = sent.get_loop().create_future()
+
+        async def again() -> Any:
+            return await (await self._send_bare(send, bare))
+
+        def settle(sent: asyncio.Future[Any]) -> None:
+            error = None if sent.cancelled() else sent.exception()
+            if isinstance(error, MessageSizeTooLargeError) and sent not in self._again:
+                second = sent.get_loop().create_task(again())
+                self._again.add(second)
+                second.add_done_callback(settle)
+                return
+            self._again.discard(sent)
+            if given.done():  # the caller has cancelled it
+                return
+            if sent.cancelled():
+                given.cancel()
+            elif error is not None:
+                given.set_exception(error)
+            else:
+                given.set_result(sent.result())
+
+        sent.add_done_callback(settle)
+        return given
+
+
+def _acknowledged(sending: Sending, sent: asyncio.Future[Any]) -> None:
+    error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
+    if sending.span is not None and error is None:
+        metadata = sent.result()
+        sending.span.partition, sending.span.offset = metadata.partition, metadata.offset
+    sending.end(error)

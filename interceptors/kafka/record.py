@@ -1,0 +1,100 @@
+"""A received record, and how it becomes the core's message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import ConsumerRecord
+
+from interceptors.envelope import HEADER_NAME
+from interceptors.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from interceptors.pipeline import Receipt
+    from interceptors.tracing import Processing, Tracing
+
+SYSTEM = "kafka"
+
+
+class TracedRecord(ConsumerRecord):  # type: ignore[misc]  # aiokafka has no types
+    """An `aiokafka.ConsumerRecord` whose headers are stripped of the envelope, and what the envelope said.
+
+    Attributes:
+        receipt: verdict, tenant, sender and channel of the record.
+    """
+
+    receipt: Receipt
+    processing: Processing | None
+    """The processing that is open for the record, where the consumer opened it by itself."""
+    group: str | None
+
+    def __repr__(self) -> str:
+        """Show where it lies, and not what it holds."""
+        return f"TracedRecord({self.topic!r}, partition={self.partition}, offset={self.offset})"
+
+
+def envelopes(headers: Iterable[tuple[str, object]]) -> tuple[object, ...]:
+    """Give the values of a record's envelope headers."""
+    return tuple(value for name, value in headers if name == HEADER_NAME)
+
+
+def stripped(headers: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Give a new list of headers without envelopes."""
+    return [header for header in headers if header[0] != HEADER_NAME]
+
+
+def receive(tracing: Tracing, record: ConsumerRecord, consumer: str, group: str | None) -> TracedRecord:
+    """Verify a record and strip it; the given one is left as it is.
+
+    Args:
+        tracing: the service's tracing.
+        record: as aiokafka gave it.
+        consumer: whose memory of seen envelopes counts.
+        group: the consumer group, where it is known.
+
+    Returns:
+        A copy.
+    """
+    found = envelopes(record.headers)
+    message = Message(
+        SYSTEM,
+        record.topic,
+        record.value,
+        envelopes=found,
+        coordinate=(record.topic, record.partition, record.offset),
+    )
+    traced = TracedRecord.__new__(TracedRecord)
+    # A dataclass of eleven fields: copying its dictionary is five times as fast as calling its constructor.
+    fields = traced.__dict__
+    fields.update(record.__dict__)
+    fields["receipt"] = tracing.receive(message, consumer=consumer)
+    fields["processing"] = None
+    fields["group"] = group
+    if found:
+        fields["headers"] = tuple(stripped(record.headers))
+    return traced
+
+
+def process(tracing: Tracing, record: TracedRecord) -> Processing:
+    """Give the processing of a record: the one that is open already, or a new one.
+
+    Args:
+        tracing: the service's tracing.
+        record: a record that was received through `receive`.
+    """
+    if record.processing is not None and record.processing.span is not None:
+        return record.processing
+    processing = tracing.process(SYSTEM, record.receipt, group=record.group)
+    span = processing.span
+    if span is not None:
+        span.partition, span.offset = record.partition, record.offset
+        span.tombstone = record.serialized_value_size < 0
+    record.processing = processing
+    return processing
+
+
+def wanted_keys(records: Sequence[ConsumerRecord]) -> list[object]:
+    """Give the values of all envelope headers of a batch."""
+    return [value for record in records for value in envelopes(record.headers)]

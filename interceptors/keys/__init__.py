@@ -1,0 +1,14 @@
+"""Where keys come from: `Keyring` over a `KeyProvider`.
+
+What belongs here: providers (a local file, memory), the keyring that caches what they give, and the
+administration of roots and grants. What does not: what a key is and does (`envelope`), and who asks for one
+(`tracing`).
+"""
+
+from interceptors.keys.administration import KeyAdministration
+from interceptors.keys.keyring import Keyring
+from interceptors.keys.local import LocalKeys
+from interceptors.keys.memory import MemoryKeys
+from interceptors.keys.provider import KeyProvider
+
+__all__ = ["KeyAdministration", "KeyProvider", "Keyring", "LocalKeys", "MemoryKeys"]

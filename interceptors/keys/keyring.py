@@ -1,0 +1,157 @@
+"""The keyring: what a service holds at present, out of a provider, without ever making a message wait."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from interceptors.bounded import BoundedMap
+from interceptors.envelope import KeySet, Sealer
+from interceptors.errors import KeyProblem, KeyProviderError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interceptors.keys.provider import KeyProvider
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("interceptors.keys")
+
+UNKNOWN_FOR_MS = 5_000
+"""For how long a key that could not be had is not asked for again."""
+
+MISSES_PER_SECOND = 20
+"""How many keys are asked for in a second at the most: a flood of made-up kids costs no more than that."""
+
+_REMEMBERED_UNKNOWN = 4096
+
+
+class Keyring:
+    """Caches what a provider gives.
+
+    `sealer` and `keys` answer out of memory once a key has been had; `wants` tells whether a key should be
+    asked for, and `fetch` asks. An unreachable provider costs traces, never messages.
+    """
+
+    def __init__(self, provider: KeyProvider) -> None:
+        """Take a provider.
+
+        Args:
+            provider: the service's source of keys.
+        """
+        self._provider = provider
+        self._lock = threading.Lock()
+        self._sealers: dict[str, Sealer] = {}
+        self._no_sealer_until: BoundedMap[str, int] = BoundedMap(_REMEMBERED_UNKNOWN)
+        self._unknown_until: BoundedMap[bytes, int] = BoundedMap(_REMEMBERED_UNKNOWN)
+        self._misses = 0
+        self._misses_since = 0
+        self.keys = KeySet(revoked=provider.revoked())
+
+    def holds_sealer(self, tenant: str, now: int) -> bool:
+        """Tell whether `sealer` would answer out of memory."""
+        return tenant in self._sealers or now < (self._no_sealer_until.get(tenant) or 0)
+
+    def sealer(self, tenant: str, now: int) -> Sealer | None:
+        """Give the sealer of this service for a tenant.
+
+        The first call for a tenant asks the provider, and so do calls after a change of keys.
+
+        Args:
+            tenant: whose messages are to be sealed.
+            now: milliseconds since the epoch.
+
+        Returns:
+            The sealer, or None where its key can't be had, is revoked, or could not be had a moment ago.
+        """
+        found = self._sealers.get(tenant)
+        if found is not None:
+            return found
+        if now < (self._no_sealer_until.get(tenant) or 0):
+            return None
+        try:
+            key = _ask(self._provider.sealing_key, tenant)
+        except KeyProviderError as error:
+            self._no_sealer_until.set(tenant, now + UNKNOWN_FOR_MS)
+            logger.warning("no sealing key, so messages go without an envelope: %s", error)
+            return None
+        if key.kid in self.keys.revoked:
+            self._no_sealer_until.set(tenant, now + UNKNOWN_FOR_MS)
+            logger.warning("the sealing key %s is revoked, so messages go without an envelope", key.kid.hex())
+            return None
+        with self._lock:
+            # A sender can read what it has sent itself: a service that consumes its own topic.
+            self.keys = KeySet((*self.keys.held.values(), key), self.keys.revoked)
+            return self._sealers.setdefault(tenant, Sealer(key))
+
+    def wants(self, kid: bytes, now: int) -> bool:
+        """Tell whether a key should be asked for before an envelope under it is opened.
+
+        Args:
+            kid: the envelope's.
+            now: milliseconds since the epoch.
+
+        Returns:
+            False where it is held, revoked, was not to be had a moment ago, or too many were asked for.
+        """
+        keys = self.keys
+        if kid in keys.held or kid in keys.revoked or now < (self._unknown_until.get(kid) or 0):
+            return False
+        if not 0 <= now - self._misses_since < 1000:  # noqa: PLR2004 - a second
+            self._misses_since, self._misses = now, 0
+        return self._misses < MISSES_PER_SECOND
+
+    def fetch(self, kid: bytes, now: int) -> None:
+        """Ask the provider for a key. May block.
+
+        Args:
+            kid: the key wanted.
+            now: milliseconds since the epoch.
+        """
+        self._misses += 1
+        try:
+            key = _ask(self._provider.opening_key, kid)
+            revoked = _ask(self._provider.revoked)
+        except KeyProviderError:
+            # The receiver's verdict (unknown key) says it; a line a message would let anyone fill the log.
+            self._unknown_until.set(kid, now + UNKNOWN_FOR_MS)
+            return
+        if key.kid != kid:  # the kid commits to the key, so this is not the key that was asked for
+            self._unknown_until.set(kid, now + UNKNOWN_FOR_MS)
+            return
+        with self._lock:
+            self.keys = KeySet((*self.keys.held.values(), key), revoked)
+
+    def after_fork(self) -> None:
+        """Take new locks in a child: another thread of the parent may have held the old ones."""
+        self._lock = threading.Lock()
+
+    def refresh(self) -> None:
+        """Look whether keys, their uses or revocations have changed. May block; meant for a thread apart."""
+        try:
+            if not _ask(self._provider.refresh):
+                return
+            revoked = _ask(self._provider.revoked)
+        except KeyProviderError as error:
+            logger.warning("the keys were not refreshed, and those known before still hold: %s", error)
+            return
+        with self._lock:
+            # Everything is had anew when it is next needed: a key may have another use, or be gone.
+            self.keys = KeySet(revoked=revoked)
+            self._sealers = {}
+            self._no_sealer_until.clear()
+            self._unknown_until.clear()
+
+
+def _ask(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a provider, of which any fault must cost a trace at most: nothing foreign comes out of it."""
+    try:
+        return call(*args, **kwargs)
+    except KeyProviderError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see above
+        msg = f"the key provider failed with {type(error).__name__}"
+        raise KeyProviderError(msg, problem=KeyProblem.UNREACHABLE) from None

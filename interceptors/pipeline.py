@@ -1,0 +1,200 @@
+"""What happens to a message, in order: `on_send` and `on_receive`.
+
+What belongs here: the order of the steps, and nothing of how each is done. What does not: a bus, a clock, a
+thread, a socket, a log: time and keys are arguments.
+
+Rules it keeps:
+
+* neither function raises, whatever the message holds: what went wrong is in the value that it gives;
+* a trace that can't be sealed is not sent in clear;
+* nothing here refuses a message: `Receipt.rejected` says that the policy wants it refused, in so many
+  words, and the bus's edge does it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from interceptors.envelope import Binding, Candidate, Level, header_bytes
+from interceptors.errors import Answer, EnvelopeError
+from interceptors.policy import Accept, Channel, Emit
+from interceptors.replay import Verdict
+
+if TYPE_CHECKING:
+    from interceptors.context import TraceContext
+    from interceptors.envelope import KeySet, Opened, Opener, Sealer
+    from interceptors.message import Message
+    from interceptors.policy import Policy
+    from interceptors.replay import ReplayWindow
+
+
+_BINDS_BODY = bytes((Level.MESSAGE,))
+_UNKNOWN_BODY = b"?"  # no digest, so that nothing can be bound to it
+
+
+class Unsealed(StrEnum):
+    """Why a message of a sealed channel goes without an envelope."""
+
+    NO_KEY = "no sealing key for the tenant"
+    BODY_NOT_BYTES = "the channel binds the body, which is not bytes yet"
+    UNBINDABLE = "a name or id that can't be bound"
+
+
+class Outgoing(NamedTuple):
+    """What a producer is to do with a message."""
+
+    channel: Channel
+    envelope: bytes | None = None
+    unsealed: Unsealed | None = None
+    """Why there is no envelope though the channel asks for one."""
+    labels_left_out: int = 0
+
+    @property
+    def traced(self) -> bool:
+        """Whether anything of this message is to be recorded."""
+        return self.channel.emit is not Emit.NONE
+
+
+class Receipt(NamedTuple):
+    """What a consumer has received."""
+
+    channel: Channel
+    verdict: Verdict | None = None
+    """None where there was no envelope and the channel asks for none."""
+    answer: Answer | None = None
+    """Why an envelope did not open, where the verdict is invalid."""
+    opened: Opened | None = None
+    """What the envelope says, where it is authentic."""
+
+    @property
+    def tenant(self) -> str | None:
+        """Whose message it is, as the key says; None where no authentic envelope does."""
+        return self.opened.tenant if self.opened else None
+
+    @property
+    def sender(self) -> str | None:
+        """Who sealed the envelope, as the key says; None where no authentic envelope does."""
+        return self.opened.sender if self.opened else None
+
+    @property
+    def traced(self) -> bool:
+        """Whether anything of this message is to be recorded."""
+        return self.channel.accept is not Accept.NONE
+
+    @property
+    def parent(self) -> TraceContext | None:
+        """The context that goes on in the receiver, or None where a trace starts anew."""
+        if self.opened is None or self.verdict is None or not self.verdict.continues:
+            return None
+        return self.opened.context
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the policy wants this message refused."""
+        return self.channel.accept is Accept.REJECT and not (
+            self.verdict is not None and self.verdict.continues
+        )
+
+
+def on_send(
+    message: Message,
+    *,
+    context: TraceContext,
+    policy: Policy,
+    sealer: Sealer | None,
+    now: int,
+) -> Outgoing:
+    """Make the envelope for a message.
+
+    Args:
+        message: what is about to be sent.
+        context: the context of the send span, which the envelope is to carry.
+        policy: the rules.
+        sealer: the sealer of the tenant whose message it is, or None where its key can't be had.
+        now: milliseconds since the epoch.
+
+    Returns:
+        What to attach.
+    """
+    channel = policy.channels(message.system, message.destination)[0]
+    if channel.emit is Emit.NONE:
+        return Outgoing(channel)
+    if sealer is None:
+        return Outgoing(channel, unsealed=Unsealed.NO_KEY)
+    digest = _digest(message.body) if channel.level is Level.MESSAGE else b""
+    if digest is None:
+        return Outgoing(channel, unsealed=Unsealed.BODY_NOT_BYTES)
+    try:
+        binding = Binding(channel.name, message.type, message.id, digest)
+        envelope, left_out = sealer.seal(context, channel.level, binding, now)
+    except ValueError:
+        return Outgoing(channel, unsealed=Unsealed.UNBINDABLE)
+    return Outgoing(channel, envelope, None, left_out)
+
+
+def on_receive(
+    message: Message, *, policy: Policy, keys: KeySet, opener: Opener, window: ReplayWindow, now: int
+) -> Receipt:
+    """Verify what came with a message.
+
+    Args:
+        message: what was received; `envelopes` holds the values of its envelope headers.
+        policy: the rules.
+        keys: the keys held.
+        opener: opens, and remembers what it derived.
+        window: remembers what this consumer has seen.
+        now: milliseconds since the epoch.
+
+    Returns:
+        The verdict and what follows from it.
+    """
+    channels = policy.channels(message.system, message.destination)
+    channel = channels[0]
+    envelopes = message.envelopes
+    if channel.accept is Accept.NONE:
+        return Receipt(channel)
+    if not envelopes:
+        wanted = channel.accept is not Accept.OPTIONAL
+        return Receipt(channel, Verdict.MISSING if wanted else None)
+    if len(envelopes) > 1:
+        # An envelope is replaced, never appended to: a second one was put there by somebody else.
+        return Receipt(channel, Verdict.INVALID, Answer.MALFORMED)
+    try:
+        envelope = header_bytes(envelopes[0])
+        binds_body = envelope[1:2] == _BINDS_BODY
+        opened = opener.open(envelope, keys, _candidates(message, channels, binds_body=binds_body))
+    except EnvelopeError as error:
+        return Receipt(channel, Verdict.INVALID, error.answer)
+    channel = channels[opened.candidate]
+    verdict = window.judge(
+        opened.id,
+        message.coordinate or (),
+        issued_at=opened.issued_at,
+        now=now,
+        max_age_ms=channel.max_age_ms,
+        retry_window_ms=channel.retry_window_ms,
+    )
+    return Receipt(channel, verdict, None, opened)
+
+
+def _candidates(message: Message, channels: tuple[Channel, ...], *, binds_body: bool) -> list[Candidate]:
+    digest = _digest(message.body) if binds_body else b""
+    if digest is None:
+        digest = _UNKNOWN_BODY
+    return [
+        Candidate(
+            Binding(channel.name, message.type, message.id, digest), channel.lowest_level, channel.senders
+        )
+        for channel in channels
+    ]
+
+
+def _digest(body: object) -> bytes | None:
+    """Digest a body as it travels: empty for none, so that a tombstone is not an empty body."""
+    if body is None:
+        return b""
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return sha256(body).digest()
+    return None

@@ -1,0 +1,109 @@
+"""The policy in the form that a message meets: built once, asked for every message."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from interceptors.bounded import BoundedMap
+from interceptors.envelope import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CANDIDATES = 3
+"""The most channels that a receiver tries for one physical name (specification, "Associated data")."""
+
+_CACHED_NAMES = 4096
+
+
+class Emit(StrEnum):
+    """What a producer attaches to the messages of a channel."""
+
+    SEALED = "sealed"
+    NONE = "none"
+
+
+class Accept(StrEnum):
+    """What a consumer makes of the envelopes of a channel."""
+
+    OPTIONAL = "optional"
+    """An envelope is opened where there is one."""
+    REQUIRED = "required"
+    """No envelope is a verdict: missing."""
+    REJECT = "reject"
+    """A message whose trace may not continue is refused: RejectedError."""
+    NONE = "none"
+    """Envelopes are stripped unopened, and nothing is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """The rules of one channel."""
+
+    name: str
+    """The logical name, which envelopes are bound to."""
+    emit: Emit = Emit.SEALED
+    accept: Accept = Accept.OPTIONAL
+    senders: frozenset[str] | None = None
+    """The senders whose envelopes count here; None for all whose keys are held."""
+    level: Level = Level.CHANNEL
+    """How tightly a producer binds."""
+    lowest_level: Level = Level.CHANNEL
+    """What a consumer accepts at the least."""
+    max_age_ms: int = 7 * 24 * 3600 * 1000
+    """Older envelopes are stale."""
+    retry_window_ms: int = 2 * 60 * 1000
+    """How long the same envelope at another coordinate counts as a producer's retry."""
+
+
+class Policy:
+    """Finds the channel of a physical name."""
+
+    def __init__(
+        self,
+        exact: Mapping[tuple[str, str], Sequence[Channel]],
+        patterns: Sequence[tuple[str, str, Channel]],
+        default: Channel,
+    ) -> None:
+        """Compile.
+
+        Args:
+            exact: channels by bus and physical name.
+            patterns: bus, glob and channel, in the document's order.
+            default: the rules of names that no channel lists; such a name is its own channel's name.
+        """
+        self._exact = {place: tuple(channels[:CANDIDATES]) for place, channels in exact.items()}
+        self._patterns = [
+            (system, re.compile(fnmatch.translate(glob)).match, channel) for system, glob, channel in patterns
+        ]
+        self._default = default
+        self._found: BoundedMap[tuple[str, str], tuple[Channel, ...]] = BoundedMap(_CACHED_NAMES)
+
+    def channels(self, system: str, destination: str) -> tuple[Channel, ...]:
+        """Give the channels that a physical name may be, best first.
+
+        Args:
+            system: the bus, such as `kafka`.
+            destination: the physical name, such as a topic.
+
+        Returns:
+            One to three channels: those that list the name, then those whose glob fits it, else the
+            default's rules under the name itself.
+        """
+        place = (system, destination)
+        found = self._found.get(place)
+        if found is None:
+            found = self._find(place)
+            self._found.set(place, found)
+        return found
+
+    def _find(self, place: tuple[str, str]) -> tuple[Channel, ...]:
+        listed = list(self._exact.get(place, ()))
+        for system, match, channel in self._patterns:
+            if system == place[0] and match(place[1]) and channel not in listed:
+                listed.append(channel)
+        return tuple(listed[:CANDIDATES]) or (replace(self._default, name=place[1]),)

@@ -1,0 +1,193 @@
+"""The policy document, as people write it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from interceptors.envelope import Level
+from interceptors.errors import PolicyError
+from interceptors.policy.compiled import CANDIDATES, Accept, Channel, Emit, Policy
+from interceptors.policy.yaml_document import DocumentError, DocumentModel, parse_document
+
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
+_LONGEST_MS = 3650 * _UNITS["d"]
+_GLOB = re.compile(r"[*?\[]")
+
+_BUILT_IN = Channel("")
+
+BindingName = Literal["tenant", "channel", "type", "message"]
+
+
+def _milliseconds(value: object) -> object:
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        msg = "write a duration as a number and a unit (ms, s, m, h, d), such as 90s or 7d"
+        raise ValueError(msg)
+    return int(match[1]) * _UNITS[match[2]]
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_milliseconds, json_schema_input_type=Annotated[str, Field(pattern=_DURATION.pattern)]),
+    Field(le=_LONGEST_MS),
+]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class Rules(DocumentModel):
+    """What holds for the messages of a channel. What is left out is as in `default`, then as said here."""
+
+    emit: Emit | None = None
+    """What producers attach: `sealed` (an envelope) or `none`. Default: sealed."""
+    accept: Accept | None = None
+    """What consumers do: `optional`, `required` (no envelope is the verdict missing), `reject` (a message
+    whose trace may not continue is refused) or `none` (strip, unopened). Default: optional."""
+    senders: tuple[Name, ...] | None = None
+    """The services whose envelopes count. Default: every sender whose key the consumer holds."""
+    binding: BindingName | None = None
+    """What an envelope is bound to: `tenant`, `channel`, `type` (channel and message type) or `message`
+    (those, the message id and the body). Default: channel."""
+    lowest_level: BindingName | None = None
+    """The loosest binding that consumers accept. Default: the channel's binding. Set it lower only while
+    producers are being moved to a tighter binding."""
+    max_age: Duration | None = None
+    """An older envelope is stale; longer than any retention plus dead-letter time. Default: 7d."""
+    retry_window: Duration | None = None
+    """For how long the same envelope at another place counts as a producer's retry. Default: 2m."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Rules:
+        if self.senders is not None and not self.senders:
+            msg = "an empty list of senders accepts nobody; name one, or leave `senders` out to accept all"
+            raise ValueError(msg)
+        if self.accept is Accept.NONE and self.senders is not None:
+            msg = "`accept: none` opens nothing, so `senders` has no meaning; leave one of them out"
+            raise ValueError(msg)
+        if self.max_age == 0:
+            msg = "a max_age of 0 makes every envelope stale; give a longer one"
+            raise ValueError(msg)
+        return self
+
+
+class Match(DocumentModel):
+    """Where a channel lies on each bus: exact names, or globs with `*`, `?` and `[…]`."""
+
+    kafka: tuple[Name, ...] = Field(min_length=1)
+    """Topics."""
+
+
+class ChannelEntry(Rules):
+    """One channel."""
+
+    name: Name
+    """The logical name, which envelopes are bound to: the same wherever the channel lies."""
+    match: Match
+    """The physical names that are this channel: mirrors, retry and dead-letter topics as well."""
+
+
+class PolicyDocument(DocumentModel):
+    """The policy: which channels there are, and what may travel on them."""
+
+    version: Literal[1]
+    """The version of this form."""
+    channels: tuple[ChannelEntry, ...] = ()
+    """The channels, more particular ones first."""
+    default: Rules = Rules()
+    """What holds for every channel that does not say otherwise, and for names that no channel lists."""
+
+
+def parse_policy(text: str, source: str) -> Policy:
+    """Read and compile a policy.
+
+    Args:
+        text: the document, YAML.
+        source: what to call it in errors: its file name.
+
+    Returns:
+        The compiled policy.
+
+    Raises:
+        PolicyError: with file, line, place and remedy.
+    """
+    try:
+        return compile_policy(parse_document(PolicyDocument, text, source), source)
+    except DocumentError as error:
+        raise PolicyError(str(error), path=error.path) from None
+
+
+def compile_policy(document: PolicyDocument, source: str = "policy") -> Policy:
+    """Compile a policy document.
+
+    Args:
+        document: the document.
+        source: what to call it in errors.
+
+    Returns:
+        The compiled policy.
+
+    Raises:
+        PolicyError: two channels with one name, a name that more channels list than a consumer tries, or a
+            combination that nothing could satisfy.
+    """
+    exact: dict[tuple[str, str], list[Channel]] = {}
+    patterns: list[tuple[str, str, Channel]] = []
+    names: set[str] = set()
+    default = _channel("default", document.default, document.default, source, "default")
+    for place, entry in enumerate(document.channels):
+        path = f"channels[{place}]"
+        if entry.name in names:
+            raise _error(source, f"{path}.name", f"{entry.name!r} is taken; give each channel its own name")
+        names.add(entry.name)
+        channel = _channel(entry.name, entry, document.default, source, path)
+        for topic in entry.match.kafka:
+            if _GLOB.search(topic):
+                patterns.append(("kafka", topic, channel))
+                continue
+            listed = exact.setdefault(("kafka", topic), [])
+            listed.append(channel)
+            if len(listed) > CANDIDATES:
+                problem = f"{topic!r} is listed by more than {CANDIDATES} channels; a consumer tries no more"
+                raise _error(source, f"{path}.match.kafka", problem)
+    return Policy(exact, patterns, default)
+
+
+def _channel(name: str, rules: Rules, default: Rules, source: str, path: str) -> Channel:
+    level = _level(rules.binding or default.binding, _BUILT_IN.level)
+    # A binding of the channel's own is not loosened by the default's lowest_level.
+    lowest = _level(rules.lowest_level or (None if rules.binding else default.lowest_level), level)
+    if lowest > level:
+        problem = (
+            f"producers bind to {level.name.lower()}, which is looser than the lowest level that consumers "
+            f"accept, {lowest.name.lower()}; every envelope would be refused. Raise `binding` or lower "
+            f"`lowest_level`"
+        )
+        raise _error(source, f"{path}.lowest_level", problem)
+    accept = rules.accept or default.accept or _BUILT_IN.accept
+    senders = default.senders if rules.senders is None else rules.senders
+    return Channel(
+        name,
+        emit=rules.emit or default.emit or _BUILT_IN.emit,
+        accept=accept,
+        senders=None if senders is None else frozenset(senders),
+        level=level,
+        lowest_level=lowest,
+        max_age_ms=rules.max_age or default.max_age or _BUILT_IN.max_age_ms,
+        retry_window_ms=_first(rules.retry_window, default.retry_window, _BUILT_IN.retry_window_ms),
+    )
+
+
+def _first(*values: int | None) -> int:
+    """Give the first that is said; a window of 0 is."""
+    return next(value for value in values if value is not None)
+
+
+def _level(name: str | None, otherwise: Level) -> Level:
+    return otherwise if name is None else Level[name.upper()]
+
+
+def _error(source: str, path: str, problem: str) -> PolicyError:
+    return PolicyError(f"{source}: {path}: {problem}", path=path)

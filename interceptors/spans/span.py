@@ -1,0 +1,81 @@
+"""The span: a record of fixed fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from interceptors.context import TraceContext
+
+
+class Kind(IntEnum):
+    """OpenTelemetry's span kind; the number is OTLP's."""
+
+    CLIENT = 3
+    PRODUCER = 4
+    CONSUMER = 5
+
+
+class Operation(Enum):
+    """What a span is of: the operation's name, its type and the span's kind (messaging conventions 1.44)."""
+
+    CREATE = ("create", "create", Kind.PRODUCER)
+    SEND = ("send", "send", Kind.PRODUCER)
+    RECEIVE = ("receive", "receive", Kind.CLIENT)
+    PROCESS = ("process", "process", Kind.CONSUMER)
+
+    def __init__(self, operation: str, type_: str, kind: Kind) -> None:
+        """Unfold the value."""
+        self.operation = operation
+        self.type = type_
+        self.kind = kind
+
+
+class Link(NamedTuple):
+    """A link to another span."""
+
+    trace_id: bytes
+    span_id: bytes
+
+    def __repr__(self) -> str:
+        """Show no id, as a context doesn't."""
+        return "Link()"
+
+
+@dataclass(slots=True, repr=False, eq=False)
+class Span:
+    """One span. Whoever holds it before it ends may fill its fields in; there are no others.
+
+    Times are nanoseconds since the epoch.
+    """
+
+    operation: Operation
+    system: str
+    channel: str
+    """The channel's logical name; a physical name only where no channel of the policy lists it."""
+    context: TraceContext
+    parent_span_id: bytes | None
+    start: int
+    service: str
+    tenant: str
+    """Whose message it is: the tenant of the key that opened it, or that seals it."""
+    end: int = 0
+    error_type: str | None = None
+    """The class name of what went wrong; never its text."""
+    sender: str | None = None
+    """Who sealed the envelope, as its key says."""
+    verdict: str | None = None
+    answer: str | None = None
+    """Why an envelope did not open."""
+    links: tuple[Link, ...] = ()
+    partition: int | None = None
+    offset: int | None = None
+    consumer_group: str | None = None
+    batch_size: int | None = None
+    tombstone: bool = False
+
+    def __repr__(self) -> str:
+        """Show what is not secret."""
+        return f"Span({self.operation.operation} {self.channel!r}, error_type={self.error_type!r})"

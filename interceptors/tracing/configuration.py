@@ -1,0 +1,93 @@
+"""`interceptors.yaml`: what belongs to a service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interceptors.errors import ConfigurationError
+from interceptors.policy.document import Name, parse_policy
+from interceptors.policy.yaml_document import DocumentModel, parse_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from interceptors.policy import Policy
+
+PRODUCTION = "production"
+
+
+class FileExport(DocumentModel):
+    """Spans appended to a file, one OTLP-JSON span a line."""
+
+    path: Name
+    """The file, relative to the configuration's."""
+
+
+class Export(DocumentModel):
+    """Where spans go. Left out: nowhere, and none are recorded."""
+
+    file: FileExport | None = None
+    """A local file."""
+
+
+class Configuration(DocumentModel):
+    """The configuration of a service."""
+
+    service: Name
+    """The service's name: the sender of its envelopes, and `service.name` of its spans."""
+    environment: Name = "development"
+    """The deployment environment; `production` refuses what is only fit for development."""
+    tenant: Name
+    """Whose messages these are where no message and no `tracing.tenant(…)` says otherwise."""
+    keys: Name
+    """The service's key file, relative to the configuration's."""
+    policy: Name
+    """The policy, relative to the configuration's."""
+    export: Export = Export()
+    """Where spans go."""
+
+
+def read_configuration(path: Path) -> Configuration:
+    """Read a configuration.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The configuration; the paths in it are made relative to the file's folder.
+
+    Raises:
+        ConfigurationError: with file, line, place and remedy.
+    """
+    found = parse_document(Configuration, read_text(path, "interceptors init"), str(path))
+    folder = path.parent
+    changes: dict[str, object] = {"keys": str(folder / found.keys), "policy": str(folder / found.policy)}
+    if found.export.file is not None:
+        changes["export"] = Export(file=FileExport(path=str(folder / found.export.file.path)))
+    return found.model_copy(update=changes)
+
+
+def read_policy(path: Path) -> Policy:
+    """Read and compile a policy.
+
+    Raises:
+        PolicyError: with file, line, place and remedy.
+        ConfigurationError: the file can't be read.
+    """
+    return parse_policy(read_text(path, "interceptors init"), str(path))
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """Read a text file.
+
+    Raises:
+        ConfigurationError: it can't be read; the text names the command that makes one.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        msg = f"{path}: can't be read ({error.strerror}); a starter is made by: {remedy}"
+        raise ConfigurationError(msg) from None
+    except UnicodeDecodeError:
+        msg = f"{path}: not UTF-8 text; save it as UTF-8"
+        raise ConfigurationError(msg) from None

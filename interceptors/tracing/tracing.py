@@ -1,0 +1,467 @@
+"""The one object that a program passes around."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from interceptors.bounded import BoundedMap
+from interceptors.context import Scope, child_of, current, current_tenant
+from interceptors.envelope import Opener, header_bytes
+from interceptors.errors import ConfigurationError, EnvelopeError
+from interceptors.keys import Keyring, LocalKeys, MemoryKeys
+from interceptors.pipeline import on_receive, on_send
+from interceptors.policy import Policy, PolicyDocument, compile_policy
+from interceptors.policy.yaml_document import validate_document
+from interceptors.replay import ReplayWindow
+from interceptors.spans import JsonLinesSink, Link, MemorySink, Operation, Outbox, Span
+from interceptors.tracing.configuration import PRODUCTION, Export, read_configuration, read_policy
+from interceptors.tracing.scopes import Processing, Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from interceptors.context import TraceContext
+    from interceptors.keys import KeyProvider
+    from interceptors.message import Message
+    from interceptors.pipeline import Outgoing, Receipt
+    from interceptors.policy import Channel
+    from interceptors.spans import SpanSink
+
+logger = logging.getLogger("interceptors")
+
+_NS_PER_MS = 1_000_000
+_KID = slice(2, 18)
+_WARNED = 256
+
+
+class Origin(NamedTuple):
+    """What a message belongs to, where it begins."""
+
+    tenant: str
+    parent: TraceContext | None
+    """The context of the span that is current; None where a trace starts."""
+
+
+class Tracing:
+    """Sealed tracing for one service: give it to the adapters of the buses that the service uses.
+
+    It is safe between threads and tasks, and in a child after a fork. It is a context manager, and closes
+    itself at exit.
+
+    Attributes:
+        service: the service's name.
+        policy: the compiled policy.
+        counts: how often something went otherwise than it should: labels left out, messages that went
+            without an envelope (by reason), verdicts other than fresh, messages rejected.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        tenant: str,
+        policy: Policy,
+        keys: KeyProvider,
+        sink: SpanSink | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Wire the parts. Most programs use `from_file` or `for_development`.
+
+        Args:
+            service: the service's name.
+            tenant: whose messages these are where nothing else says so.
+            policy: the compiled policy.
+            keys: where the service's keys come from.
+            sink: where spans go; without one, none are recorded.
+            clock: nanoseconds since the epoch.
+        """
+        self.service = service
+        self.policy = policy
+        self.counts: Counter[str] = Counter()
+        self._tenant = tenant
+        self._clock = clock
+        self._keyring = Keyring(keys)
+        self._opener = Opener()
+        self._windows: dict[str, ReplayWindow] = {}
+        self._windows_lock = threading.Lock()
+        self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
+        self._records = sink is not None
+        # With no sink there are no spans, and the outbox's thread only looks after the keys.
+        self._outbox = Outbox(sink or MemorySink(), chore=self._keyring.refresh)
+        self._outbox.start()
+        self._hook()
+
+    @classmethod
+    def from_file(cls, path: Path | str = "interceptors.yaml", *, sink: SpanSink | None = None) -> Self:
+        """Make the tracing of a service from its configuration file.
+
+        Args:
+            path: the configuration.
+            sink: where spans go instead of where the file says.
+
+        Returns:
+            The tracing.
+
+        Raises:
+            ConfigurationError: a file is missing or does not hold; the text names file, place and remedy.
+        """
+        found = read_configuration(Path(path))
+        keys = LocalKeys(found.keys)
+        if keys.service != found.service:
+            msg = (
+                f"{path}: keys: {found.keys} holds the keys of {keys.service!r}, and this is "
+                f"{found.service!r}; run: interceptors keys grant {found.service}"
+            )
+            raise ConfigurationError(msg)
+        return cls(
+            service=found.service,
+            tenant=found.tenant,
+            policy=read_policy(Path(found.policy)),
+            keys=keys,
+            sink=sink or _sink(found.export),
+        )
+
+    @classmethod
+    def for_development(
+        cls,
+        service: str,
+        *,
+        tenant: str = "development",
+        environment: str = "development",
+        keys: MemoryKeys | Path | str | None = None,
+        policy: Mapping[str, object] | Path | str | None = None,
+        export: Mapping[str, object] | None = None,
+        sink: SpanSink | None = None,
+    ) -> Self:
+        """Make a tracing that needs no files: keys in memory, gone with the process.
+
+        Args:
+            service: the service's name.
+            tenant: whose messages these are; any name.
+            environment: the deployment environment.
+            keys: the keys of another tracing in this process (`MemoryKeys.beside`), or a key file.
+            policy: a policy as a mapping, or its file; without one every topic is traced.
+            export: where spans go, as in `interceptors.yaml`.
+            sink: where spans go instead.
+
+        Returns:
+            The tracing.
+
+        Raises:
+            ConfigurationError: the environment is production, here or in `INTERCEPTORS_ENVIRONMENT`; or an
+                argument does not hold.
+        """
+        if PRODUCTION in (environment, os.environ.get("INTERCEPTORS_ENVIRONMENT")):
+            msg = "for_development is refused where the environment is production; use Tracing.from_file"
+            raise ConfigurationError(msg)
+        if isinstance(policy, (str, Path)):
+            compiled = read_policy(Path(policy))
+        else:
+            document = validate_document(PolicyDocument, {"version": 1} | dict(policy or {}), "policy")
+            compiled = compile_policy(document)
+        parsed = validate_document(Export, dict(export or {}), "export")
+        provider: KeyProvider
+        if isinstance(keys, MemoryKeys):
+            provider = keys.beside(service)
+        else:
+            provider = MemoryKeys(service) if keys is None else LocalKeys(keys)
+        return cls(service=service, tenant=tenant, policy=compiled, keys=provider, sink=sink or _sink(parsed))
+
+    @contextlib.contextmanager
+    def tenant(self, name: str) -> Iterator[None]:
+        """Say whose messages are sent by the code below.
+
+        A handler starts with the tenant of its message's sender; this is for where messages begin, and for
+        crossing from one tenant to another on purpose.
+
+        Args:
+            name: the tenant.
+        """
+        scope = Scope(name)
+        try:
+            yield
+        finally:
+            scope.leave()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Hand the spans that have ended to the sink.
+
+        Args:
+            timeout: seconds to wait for an export that is under way.
+
+        Returns:
+            Whether all were handed over.
+        """
+        return self._outbox.flush(timeout)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Flush, and record nothing more. Messages still pass, sealed and verified."""
+        self._outbox.close(timeout)
+
+    @property
+    def spans_dropped(self) -> int:
+        """How many spans were lost: the outbox was full or closed, or the sink failed."""
+        return self._outbox.dropped
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show what is not secret."""
+        return f"Tracing(service={self.service!r})"
+
+    # What the adapters are given.
+
+    def sealing_key_wanted(self) -> Callable[[], object] | None:
+        """Give what to call, off the event loop, before `send`; None where nothing has to be fetched."""
+        tenant, now = current_tenant() or self._tenant, self._clock() // _NS_PER_MS
+        if self._keyring.holds_sealer(tenant, now):
+            return None
+        return partial(self._keyring.sealer, tenant, now)
+
+    def opening_keys_wanted(self, envelopes: Iterable[object]) -> Callable[[], object] | None:
+        """Give what to call, off the event loop, before `receive`; None where nothing has to be fetched.
+
+        Args:
+            envelopes: the values of the envelope headers of what was received.
+        """
+        now = self._clock() // _NS_PER_MS
+        wanted: set[bytes] = set()
+        for value in envelopes:
+            try:
+                kid = header_bytes(value)[_KID]
+            except EnvelopeError:
+                continue
+            if self._keyring.wants(kid, now):
+                wanted.add(kid)
+        if not wanted:
+            return None
+        return partial(self._fetch, wanted, now)
+
+    def origin(self) -> Origin:
+        """Give what a message that begins here belongs to: the current tenant and the current span."""
+        return Origin(current_tenant() or self._tenant, current())
+
+    def send(self, message: Message) -> Sending:
+        """Seal the trace of a message that is about to be sent, and open its span.
+
+        Args:
+            message: the message.
+
+        Returns:
+            The envelope to attach, and the open span.
+        """
+        started = self._clock()
+        origin = self.origin()
+        context = child_of(origin.parent)
+        outgoing = self._seal(message, context, origin.tenant, started)
+        span = None
+        if outgoing.traced:
+            span = self._open(Operation.SEND, message.system, outgoing.channel, context, origin, started)
+        return Sending(outgoing.envelope, span, self._end)
+
+    def send_batch(
+        self, messages: Sequence[tuple[Message, Origin]]
+    ) -> tuple[list[bytes | None], list[Sending]]:
+        """Seal the traces of messages that are about to be sent as one.
+
+        Args:
+            messages: each with its origin.
+
+        Returns:
+            An envelope for each message, and the open sendings: one for each tenant and parent among the
+            origins, so that no tenant's context is in another's span.
+        """
+        started = self._clock()
+        groups: dict[tuple[str, bytes | None], tuple[TraceContext, Span | None]] = {}
+        envelopes: list[bytes | None] = []
+        for message, origin in messages:
+            place = (origin.tenant, origin.parent.span_id if origin.parent else None)
+            context, span = groups.get(place) or (child_of(origin.parent), None)
+            outgoing = self._seal(message, context, origin.tenant, started)
+            envelopes.append(outgoing.envelope)
+            if outgoing.traced and span is None:
+                span = self._open(Operation.SEND, message.system, outgoing.channel, context, origin, started)
+            if span is not None:
+                span.batch_size = (span.batch_size or 0) + 1
+            groups[place] = (context, span)
+        return envelopes, [Sending(None, span, self._end) for _, span in groups.values() if span is not None]
+
+    def receive(self, message: Message, *, consumer: str) -> Receipt:
+        """Verify what came with a message.
+
+        Args:
+            message: the message.
+            consumer: which consumers share one memory of what was seen: the consumer group's name, say.
+
+        Returns:
+            The verdict and what follows from it; nothing is raised, whatever the message holds.
+        """
+        now = self._clock() // _NS_PER_MS
+        receipt = on_receive(
+            message,
+            policy=self.policy,
+            keys=self._keyring.keys,
+            opener=self._opener,
+            window=self._window(consumer),
+            now=now,
+        )
+        verdict = receipt.verdict
+        if verdict is not None and verdict != "fresh":
+            self.counts[verdict.value] += 1
+        if receipt.rejected:
+            self.counts["rejected"] += 1
+            logger.warning("channel %r rejects a message: %s", receipt.channel.name, verdict)
+        return receipt
+
+    def received(self, system: str, receipts: Sequence[Receipt], *, started: int, group: str | None) -> None:
+        """Record that a batch was received: one span, with a link to the sender's span of each message.
+
+        A batch in which several tenants' messages lie gives one span a tenant: no tenant's context is in
+        another's span.
+
+        Args:
+            system: the bus.
+            receipts: what was received, in order.
+            started: when the receiving began, in nanoseconds since the epoch.
+            group: the consumer group.
+        """
+        if not self._records:
+            return
+        batches: dict[tuple[Channel, str], list[Receipt]] = {}
+        for receipt in receipts:
+            if receipt.traced:
+                place = (receipt.channel, receipt.tenant or self._tenant)
+                batches.setdefault(place, []).append(receipt)
+        above = current()
+        for (channel, tenant), batch in batches.items():
+            span = self._open(
+                Operation.RECEIVE, system, channel, child_of(above), Origin(tenant, above), started
+            )
+            if span is not None:
+                span.links = tuple(_link(receipt.opened.context) for receipt in batch if receipt.opened)
+                span.consumer_group = group
+                span.batch_size = len(batch)
+                self._end(span, None)
+
+    def process(self, system: str, receipt: Receipt, *, group: str | None = None) -> Processing:
+        """Open the processing of a message; entering it makes its span and tenant current.
+
+        Args:
+            system: the bus.
+            receipt: what `receive` gave.
+            group: the consumer group.
+
+        Returns:
+            The scope.
+        """
+        if not receipt.traced:
+            return Processing(None, None, self._end)
+        origin = Origin(receipt.tenant or self._tenant, receipt.parent)
+        context = child_of(origin.parent)
+        span = self._open(Operation.PROCESS, system, receipt.channel, context, origin, self._clock())
+        if span is not None:
+            span.sender = receipt.sender
+            span.verdict = receipt.verdict
+            span.answer = receipt.answer
+            span.consumer_group = group
+            if receipt.opened is not None and origin.parent is None:
+                span.links = (_link(receipt.opened.context),)
+        return Processing(span, (origin.tenant, context), self._end)
+
+    def now(self) -> int:
+        """Give the time, in nanoseconds since the epoch, by the clock that spans are timed with."""
+        return self._clock()
+
+    def _fetch(self, kids: Iterable[bytes], now: int) -> None:
+        for kid in kids:
+            if self._keyring.wants(kid, now):  # another task may have had it fetched since
+                self._keyring.fetch(kid, now)
+
+    def _seal(self, message: Message, context: TraceContext, tenant: str, started: int) -> Outgoing:
+        now = started // _NS_PER_MS
+        sealer = self._keyring.sealer(tenant, now)
+        outgoing = on_send(message, context=context, policy=self.policy, sealer=sealer, now=now)
+        if outgoing.unsealed is not None:
+            self._note_unsealed(outgoing.channel.name, outgoing.unsealed)
+        if outgoing.labels_left_out:
+            self.counts["labels left out"] += outgoing.labels_left_out
+        return outgoing
+
+    def _open(
+        self,
+        operation: Operation,
+        system: str,
+        channel: Channel,
+        context: TraceContext,
+        origin: Origin,
+        started: int,
+    ) -> Span | None:
+        if not self._records or not context.sampled:
+            return None
+        tenant, parent = origin
+        above = parent.span_id if parent else None
+        return Span(operation, system, channel.name, context, above, started, self.service, tenant)
+
+    def _end(self, span: Span, error: BaseException | None) -> None:
+        # Two readings of a clock that may be set in between: a span never ends before it starts.
+        span.end = max(self._clock(), span.start)
+        if error is not None:
+            span.error_type = type(error).__qualname__
+        self._outbox.put(span)
+
+    def _window(self, consumer: str) -> ReplayWindow:
+        window = self._windows.get(consumer)
+        if window is None:
+            with self._windows_lock:
+                window = self._windows.setdefault(consumer, ReplayWindow())
+        return window
+
+    def _note_unsealed(self, channel: str, reason: str) -> None:
+        self.counts[reason] += 1
+        if self._warned.get((channel, reason)) is None:
+            self._warned.set((channel, reason), True)  # noqa: FBT003 - a set of pairs
+            logger.warning("messages of channel %r go without an envelope: %s", channel, reason)
+
+    def _hook(self) -> None:
+        weak = weakref.ref(self)
+
+        def in_child() -> None:
+            tracing = weak()
+            if tracing is not None:
+                tracing._windows_lock = threading.Lock()  # noqa: SLF001 - its own class
+                tracing._keyring.after_fork()  # noqa: SLF001 - its own class
+
+        def at_exit() -> None:
+            tracing = weak()
+            if tracing is not None:
+                tracing.close()
+
+        os.register_at_fork(after_in_child=in_child)
+        atexit.register(at_exit)
+
+
+def _link(context: TraceContext) -> Link:
+    return Link(context.trace_id, context.span_id)
+
+
+def _sink(export: Export) -> SpanSink | None:
+    return JsonLinesSink(export.file.path) if export.file is not None else None
