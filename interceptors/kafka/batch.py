@@ -11,7 +11,8 @@ from interceptors.message import Message
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from interceptors.tracing import Origin, Sending, Tracing
+    from interceptors.spans import Origin
+    from interceptors.tracing import Sending, Tracing
 
 _PLACEHOLDER = (HEADER_NAME, bytes(122))
 """As large as an envelope of a context without labels."""

@@ -7,6 +7,7 @@ exception's text or a header could be put into.
 
 from interceptors.spans.otlp_json import to_otlp_json
 from interceptors.spans.outbox import Outbox
+from interceptors.spans.recorder import Origin, Recorder
 from interceptors.spans.sinks import JsonLinesSink, MemorySink, SpanSink
 from interceptors.spans.span import Kind, Link, Operation, Span
 
@@ -16,7 +17,9 @@ __all__ = [
     "Link",
     "MemorySink",
     "Operation",
+    "Origin",
     "Outbox",
+    "Recorder",
     "Span",
     "SpanSink",
     "to_otlp_json",

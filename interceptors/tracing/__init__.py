@@ -8,6 +8,6 @@ the steps (`pipeline`).
 from interceptors.tracing.configuration import Configuration
 from interceptors.tracing.delegate import Delegate
 from interceptors.tracing.scopes import Processing, Sending
-from interceptors.tracing.tracing import Origin, Tracing
+from interceptors.tracing.tracing import Tracing
 
-__all__ = ["Configuration", "Delegate", "Origin", "Processing", "Sending", "Tracing"]
+__all__ = ["Configuration", "Delegate", "Processing", "Sending", "Tracing"]

@@ -12,7 +12,7 @@ import weakref
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from interceptors.bounded import BoundedMap
 from interceptors.context import Scope, child_of, current, current_tenant
@@ -23,7 +23,7 @@ from interceptors.pipeline import on_receive, on_send
 from interceptors.policy import Policy, PolicyDocument, compile_policy
 from interceptors.policy.yaml_document import validate_document
 from interceptors.replay import ReplayWindow
-from interceptors.spans import JsonLinesSink, Link, MemorySink, Operation, Outbox, Span
+from interceptors.spans import JsonLinesSink, MemorySink, Origin, Outbox, Recorder
 from interceptors.tracing.configuration import PRODUCTION, Export, read_configuration, read_policy
 from interceptors.tracing.scopes import Processing, Sending
 
@@ -35,22 +35,13 @@ if TYPE_CHECKING:
     from interceptors.keys import KeyProvider
     from interceptors.message import Message
     from interceptors.pipeline import Outgoing, Receipt
-    from interceptors.policy import Channel
-    from interceptors.spans import SpanSink
+    from interceptors.spans import Span, SpanSink
 
 logger = logging.getLogger("interceptors")
 
 _NS_PER_MS = 1_000_000
 _KID = slice(2, 18)
 _WARNED = 256
-
-
-class Origin(NamedTuple):
-    """What a message belongs to, where it begins."""
-
-    tenant: str
-    parent: TraceContext | None
-    """The context of the span that is current; None where a trace starts."""
 
 
 class Tracing:
@@ -96,9 +87,9 @@ class Tracing:
         self._windows: dict[str, ReplayWindow] = {}
         self._windows_lock = threading.Lock()
         self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
-        self._records = sink is not None
         # With no sink there are no spans, and the outbox's thread only looks after the keys.
         self._outbox = Outbox(sink or MemorySink(), chore=self._keyring.refresh)
+        self._recorder = Recorder(service, None if sink is None else self._outbox, clock)
         self._outbox.start()
         self._hook()
 
@@ -275,8 +266,8 @@ class Tracing:
         outgoing = self._seal(message, context, origin.tenant, started)
         span = None
         if outgoing.traced:
-            span = self._open(Operation.SEND, message.system, outgoing.channel, context, origin, started)
-        return Sending(outgoing.envelope, span, self._end)
+            span = self._recorder.sending(message.system, outgoing.channel, context, origin, started)
+        return Sending(outgoing.envelope, span, self._recorder.end)
 
     def send_batch(
         self, messages: Sequence[tuple[Message, Origin]]
@@ -299,11 +290,12 @@ class Tracing:
             outgoing = self._seal(message, context, origin.tenant, started)
             envelopes.append(outgoing.envelope)
             if outgoing.traced and span is None:
-                span = self._open(Operation.SEND, message.system, outgoing.channel, context, origin, started)
+                span = self._recorder.sending(message.system, outgoing.channel, context, origin, started)
             if span is not None:
                 span.batch_size = (span.batch_size or 0) + 1
             groups[place] = (context, span)
-        return envelopes, [Sending(None, span, self._end) for _, span in groups.values() if span is not None]
+        spans = [span for _, span in groups.values() if span is not None]
+        return envelopes, [Sending(None, span, self._recorder.end) for span in spans]
 
     def receive(self, message: Message, *, consumer: str) -> Receipt:
         """Verify what came with a message.
@@ -333,10 +325,7 @@ class Tracing:
         return receipt
 
     def received(self, system: str, receipts: Sequence[Receipt], *, started: int, group: str | None) -> None:
-        """Record that a batch was received: one span, with a link to the sender's span of each message.
-
-        A batch in which several tenants' messages lie gives one span a tenant: no tenant's context is in
-        another's span.
+        """Record that a batch was received.
 
         Args:
             system: the bus.
@@ -344,23 +333,7 @@ class Tracing:
             started: when the receiving began, in nanoseconds since the epoch.
             group: the consumer group.
         """
-        if not self._records:
-            return
-        batches: dict[tuple[Channel, str], list[Receipt]] = {}
-        for receipt in receipts:
-            if receipt.traced:
-                place = (receipt.channel, receipt.tenant or self._tenant)
-                batches.setdefault(place, []).append(receipt)
-        above = current()
-        for (channel, tenant), batch in batches.items():
-            span = self._open(
-                Operation.RECEIVE, system, channel, child_of(above), Origin(tenant, above), started
-            )
-            if span is not None:
-                span.links = tuple(_link(receipt.opened.context) for receipt in batch if receipt.opened)
-                span.consumer_group = group
-                span.batch_size = len(batch)
-                self._end(span, None)
+        self._recorder.received(system, receipts, self._tenant, started=started, group=group)
 
     def process(self, system: str, receipt: Receipt, *, group: str | None = None) -> Processing:
         """Open the processing of a message; entering it makes its span and tenant current.
@@ -374,18 +347,11 @@ class Tracing:
             The scope.
         """
         if not receipt.traced:
-            return Processing(None, None, self._end)
+            return Processing(None, None, self._recorder.end)
         origin = Origin(receipt.tenant or self._tenant, receipt.parent)
         context = child_of(origin.parent)
-        span = self._open(Operation.PROCESS, system, receipt.channel, context, origin, self._clock())
-        if span is not None:
-            span.sender = receipt.sender
-            span.verdict = receipt.verdict
-            span.answer = receipt.answer
-            span.consumer_group = group
-            if receipt.opened is not None and origin.parent is None:
-                span.links = (_link(receipt.opened.context),)
-        return Processing(span, (origin.tenant, context), self._end)
+        span = self._recorder.processing(system, receipt, context, origin, group)
+        return Processing(span, (origin.tenant, context), self._recorder.end)
 
     def now(self) -> int:
         """Give the time, in nanoseconds since the epoch, by the clock that spans are timed with."""
@@ -405,28 +371,6 @@ class Tracing:
         if outgoing.labels_left_out:
             self.counts["labels left out"] += outgoing.labels_left_out
         return outgoing
-
-    def _open(
-        self,
-        operation: Operation,
-        system: str,
-        channel: Channel,
-        context: TraceContext,
-        origin: Origin,
-        started: int,
-    ) -> Span | None:
-        if not self._records or not context.sampled:
-            return None
-        tenant, parent = origin
-        above = parent.span_id if parent else None
-        return Span(operation, system, channel.name, context, above, started, self.service, tenant)
-
-    def _end(self, span: Span, error: BaseException | None) -> None:
-        # Two readings of a clock that may be set in between: a span never ends before it starts.
-        span.end = max(self._clock(), span.start)
-        if error is not None:
-            span.error_type = type(error).__qualname__
-        self._outbox.put(span)
 
     def _window(self, consumer: str) -> ReplayWindow:
         window = self._windows.get(consumer)
@@ -457,10 +401,6 @@ class Tracing:
 
         os.register_at_fork(after_in_child=in_child)
         atexit.register(at_exit)
-
-
-def _link(context: TraceContext) -> Link:
-    return Link(context.trace_id, context.span_id)
 
 
 def _sink(export: Export) -> SpanSink | None:
