@@ -1,0 +1,191 @@
+"""What the terminal shows at the end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from opentelemetry import baggage
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from interceptors.demo.setup import LEDGER, ORDERS, PAYMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from interceptors.demo.run import Outcome
+    from interceptors.demo.wire import Raw
+    from interceptors.spans import Span
+
+_SHOWN_TRACES = 2
+_SHOWN_RECORDS = 4
+_NS_PER_MS = 1_000_000
+
+
+def report(console: Console, outcome: Outcome, records: Sequence[Raw], out: Path) -> None:
+    """Print the report.
+
+    Args:
+        console: where.
+        outcome: what happened.
+        records: the topics as they lie, attacks included.
+        out: where the files are.
+    """
+    _trees(console, outcome)
+    _without_keys(console, outcome)
+    _attacks(console, outcome)
+    _summary(console, outcome, records, out)
+
+
+def _trees(console: Console, outcome: Outcome) -> None:
+    traces: dict[str, dict[bytes, list[Span]]] = defaultdict(lambda: defaultdict(list))
+    for span in outcome.spans:
+        traces[span.tenant][span.context.trace_id].append(span)
+    for tenant, of_tenant in traces.items():
+        console.rule(f"[bold]What the key holder of {escape(tenant)} sees", align="left")
+        whole = [spans for spans in of_tenant.values() if len({span.service for span in spans}) > 1]
+        for spans in whole[:_SHOWN_TRACES]:
+            console.print(_tree(spans))
+        if len(of_tenant) > _SHOWN_TRACES:
+            console.print(f"… and {len(of_tenant) - _SHOWN_TRACES} more traces, in spans.jsonl\n")
+
+
+def _tree(spans: Sequence[Span]) -> Tree:
+    by_parent: dict[bytes | None, list[Span]] = defaultdict(list)
+    known = {span.context.span_id for span in spans}
+    for span in sorted(spans, key=lambda span: span.start):
+        by_parent[span.parent_span_id if span.parent_span_id in known else None].append(span)
+    tree = Tree(f"trace [cyan]{spans[0].context.trace_id.hex()}[/cyan]")
+
+    def grow(branch: Tree, parent: Span | None) -> None:
+        for span in by_parent[parent.context.span_id if parent else None]:
+            waited = (
+                f"  [magenta]+{(span.start - parent.start) / _NS_PER_MS:.1f} ms[/magenta]" if parent else ""
+            )
+            took = (span.end - span.start) / _NS_PER_MS
+            name = f"{span.operation.operation} {span.channel}"
+            verdict = f"  [green]{span.verdict}[/green]" if span.verdict else ""
+            grow(
+                branch.add(f"{name}  [bold]{span.service}[/bold]{waited}  took {took:.1f} ms{verdict}"), span
+            )
+
+    grow(tree, None)
+    return tree
+
+
+def _without_keys(console: Console, outcome: Outcome) -> None:
+    console.rule("[bold]The same messages, to a reader of the topics without keys", align="left")
+    table = Table(show_lines=True)
+    table.add_column("record")
+    table.add_column("sealed: what lies in its headers")
+    table.add_column("plain OpenTelemetry: what would lie there")
+    for raw, span in _sent(outcome)[:_SHOWN_RECORDS]:
+        envelope = raw.envelope or b""
+        table.add_row(
+            f"{raw.topic.partition('.')[2]}\n{raw.partition}/{raw.offset}",
+            f"sealed-trace: {envelope[:24].hex()}…\n{len(envelope)} bytes",
+            escape("\n".join(f"{name}: {value}" for name, value in _in_clear(outcome, span).items())),
+        )
+    console.print(table)
+    sent = _sent(outcome)
+    traces = {span.context.trace_id for _, span in sent}
+    console.print(
+        f"In clear, this reader would have put {len(sent)} messages of {len(outcome.genuine)} together into "
+        f"{len(traces)} traces across services, with each customer's e-mail address.\nSealed, the reader "
+        f"learns which sender key sealed each, and that there is an envelope.\n",
+        highlight=False,
+    )
+
+
+def _sent(outcome: Outcome) -> list[tuple[Raw, Span]]:
+    """Give the genuine records with the span that sent each, those of one order beside each other."""
+    spans = {
+        (span.channel, span.partition, span.offset): span
+        for span in outcome.spans
+        if span.operation.operation == "send"
+    }
+    sent = [
+        (raw, spans[place])
+        for raw in outcome.genuine
+        if (place := (raw.topic.partition(".")[2], raw.partition, raw.offset)) in spans
+    ]
+    order = {span.context.trace_id: number for number, (_, span) in reversed(list(enumerate(sent)))}
+    return sorted(sent, key=lambda pair: (order[pair[1].context.trace_id], pair[1].start))
+
+
+def _in_clear(outcome: Outcome, span: Span) -> dict[str, str]:
+    """Let OpenTelemetry's own propagators write what an application usually gives them."""
+    headers: dict[str, str] = {}
+    ids = SpanContext(
+        int.from_bytes(span.context.trace_id, "big"),
+        int.from_bytes(span.context.span_id, "big"),
+        is_remote=False,
+        trace_flags=TraceFlags(span.context.flags),
+    )
+    context = set_span_in_context(NonRecordingSpan(ids))
+    emails = _emails(outcome)
+    if span.context.trace_id in emails:
+        context = baggage.set_baggage("user.email", emails[span.context.trace_id], context)
+    context = baggage.set_baggage("tenant", span.tenant, context)
+    TraceContextTextMapPropagator().inject(headers, context)
+    W3CBaggagePropagator().inject(headers, context)
+    return headers
+
+
+def _emails(outcome: Outcome) -> dict[bytes, str]:
+    by_body = {order.body: order.email for order in outcome.orders}
+    return {
+        span.context.trace_id: by_body[raw.value]
+        for raw, span in _sent(outcome)
+        if raw.topic == outcome.setup.topic(ORDERS) and raw.value in by_body
+    }
+
+
+def _attacks(console: Console, outcome: Outcome) -> None:
+    console.rule("[bold]What happened to the attacks", align="left")
+    table = Table()
+    for column in ("envelope", "message", "verdict", "because", ""):
+        table.add_column(column)
+    for place, attack in outcome.attacks.items():
+        arrival = outcome.arrivals.get(place)
+        verdict = arrival.verdict if arrival else "-"
+        right = verdict == attack.expected
+        table.add_row(
+            attack.name,
+            f"arrived at {arrival.service}" if arrival else "[red]lost[/red]",
+            f"[bold]{verdict}[/bold]",
+            (arrival.answer or "") if arrival else "",
+            "[green]recognised[/green]" if right else f"[red]expected {attack.expected}[/red]",
+        )
+    console.print(table)
+
+
+def _summary(console: Console, outcome: Outcome, records: Sequence[Raw], out: Path) -> None:
+    arrived = len(outcome.arrivals)
+    expected = sum(outcome.expected.values())
+    found = len(outcome.attacks) - len(outcome.unrecognised)
+    console.print(
+        f"{arrived} of {expected} business messages arrived. "
+        f"{found} of {len(outcome.attacks)} attacks got their verdict, and none of them held a message up."
+    )
+    if outcome.bad_lines:
+        console.print(f"[yellow]{len(outcome.bad_lines)} lines of the input were no orders.[/yellow]")
+    console.print(f"{out / 'topic.jsonl'}: {len(records)} records as they lie on the topics", soft_wrap=True)
+    console.print(f"{out / 'spans.jsonl'}: {len(outcome.spans)} spans", soft_wrap=True)
+    payment = next((raw for raw in outcome.genuine if raw.topic == outcome.setup.topic(PAYMENTS)), None)
+    if payment is not None and payment.envelope is not None:
+        console.print("Open an envelope by hand, as the ledger does:")
+        console.print(
+            f"interceptors open --keys {outcome.setup.key_file(LEDGER)} --channel {PAYMENTS} "
+            f"{payment.envelope.hex()}",
+            soft_wrap=True,
+            highlight=False,
+        )
