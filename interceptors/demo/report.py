@@ -85,8 +85,8 @@ def _without_keys(console: Console, outcome: Outcome) -> None:
     console.rule("[bold]The same messages, to a reader of the topics without keys", align="left")
     table = Table(show_lines=True)
     table.add_column("record")
-    table.add_column("sealed: what lies in its headers")
-    table.add_column("plain OpenTelemetry: what would lie there")
+    table.add_column("sealed: what lies in its headers", overflow="fold")
+    table.add_column("plain OpenTelemetry: what would lie there", overflow="fold")
     for raw, span in _sent(outcome)[:_SHOWN_RECORDS]:
         envelope = raw.envelope or b""
         table.add_row(

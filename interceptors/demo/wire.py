@@ -48,10 +48,14 @@ class Raw(NamedTuple):
 
 async def create_topics(servers: str, topics: Sequence[str]) -> None:
     """Make topics on a broker."""
-    async with AIOKafkaAdminClient(bootstrap_servers=servers) as admin:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    try:
+        await admin.start()
         await admin.create_topics(
             [NewTopic(name=topic, num_partitions=_PARTITIONS, replication_factor=1) for topic in topics]
         )
+    finally:
+        await admin.close()
 
 
 async def read_all(servers: str, topics: Sequence[str]) -> list[Raw]:

@@ -1,0 +1,29 @@
+"""`interceptors demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def demo(
+    input_path: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="FILE", help="Messages to send instead of the built-in ones."),
+    ] = None,
+    kafka: Annotated[
+        str | None,
+        typer.Option(
+            "--kafka", metavar="HOST:PORT", help="Run on this broker instead of one inside the process."
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where to leave what the run has made.")
+    ] = Path("demo-out"),
+) -> None:
+    """Send messages through sealed tracing, and show what the broker sees and what the services see."""
+    # Only here: the demonstration's clients are an extra, and no other verb needs them.
+    from interceptors.demo import run  # noqa: PLC0415 - see above
+
+    raise typer.Exit(run(input_path=input_path, out=out, kafka=kafka, console=Console()))

@@ -1,0 +1,264 @@
+"""What is wrong with a service's files, and how to mend it.
+
+What belongs here: trying a configuration, its keys and its policy, and a broker, without leaving a trace of
+that anywhere. What does not: printing (`cli`), and repairing anything.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from interceptors.context import child_of
+from interceptors.envelope import KeySet, Opener, Sealer
+from interceptors.errors import ConfigurationError, KeyProviderError, MissingExtraError
+from interceptors.keys import LocalKeys
+from interceptors.keys.administration import KeyLine, list_keys
+from interceptors.keys.key_file import KeyringFile, read_key_file
+from interceptors.message import Message
+from interceptors.pipeline import on_receive, on_send
+from interceptors.policy import Accept, Channel, Emit, Policy, PolicyDocument, compile_policy
+from interceptors.policy.document import Match
+from interceptors.policy.yaml_document import parse_document
+from interceptors.replay import ReplayWindow, Verdict
+from interceptors.tracing.configuration import Configuration, read_configuration, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interceptors.envelope import SenderKey
+
+_TIMEOUT_S = 5.0
+# Kafka's ApiVersions request, version 0: size, key, version, correlation id, no client id.
+_API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 0, -1)
+_APIS_LIMIT = 1000
+_PRODUCE = 0
+_PRODUCE_WITH_HEADERS = 3
+_HIGHEST_PORT = 65535
+
+
+class Status(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+class Check(NamedTuple):
+    """One thing that was tried."""
+
+    status: Status
+    text: str
+    """What was tried and, unless all is well, how to mend it; never key material."""
+
+
+def diagnose(path: Path, *, kafka: str | None = None) -> Iterator[Check]:
+    """Try what a service would load.
+
+    Args:
+        path: the service's configuration.
+        kafka: a broker to try as well, `host:port`.
+
+    Yields:
+        Each check as it is done; a file that can't be used is a check that is wrong, and not an exception.
+    """
+    try:
+        configuration = read_configuration(path)
+    except ConfigurationError as error:
+        yield Check(Status.WRONG, f"configuration: {error}")
+    else:
+        yield Check(Status.OK, f"configuration: {path}: {_about(configuration)}")
+        yield from _files(configuration)
+    if kafka is not None:
+        yield _broker(kafka)
+
+
+def _about(configuration: Configuration) -> str:
+    return f"service {configuration.service!r}, tenant {configuration.tenant!r}, {configuration.environment}"
+
+
+def _files(configuration: Configuration) -> Iterator[Check]:
+    lines: list[KeyLine] = []
+    key: SenderKey | None = None
+    try:
+        lines, key = _keys(configuration)
+    except (ConfigurationError, KeyProviderError) as error:
+        yield Check(Status.WRONG, f"keys: {error}")
+    else:
+        yield Check(Status.OK, f"keys: {configuration.keys}: seals under {key.kid.hex()}; keys: {len(lines)}")
+    try:
+        document = parse_document(
+            PolicyDocument, read_text(Path(configuration.policy), "interceptors init"), configuration.policy
+        )
+        compile_policy(document, configuration.policy)
+    except ConfigurationError as error:
+        yield Check(Status.WRONG, f"policy: {error}")
+    else:
+        yield Check(Status.OK, f"policy: {configuration.policy}: channels: {len(document.channels)}")
+        yield from _channels(document, configuration, lines, key)
+    yield _export(configuration)
+
+
+def _keys(configuration: Configuration) -> tuple[list[KeyLine], SenderKey]:
+    """Give the keys held, and the one that seals.
+
+    Raises:
+        ConfigurationError: the file can't be used by this service.
+        KeyProviderError: the service's own key is not there.
+    """
+    service, tenant = configuration.service, configuration.tenant
+    provider = LocalKeys(configuration.keys)
+    lines = list_keys(read_key_file(Path(configuration.keys), KeyringFile))
+    if provider.service != service:
+        raise ConfigurationError(
+            f"{configuration.keys}: holds the keys of {provider.service!r}, and this is {service!r}; "
+            f"run: interceptors keys grant {service} --tenant {tenant}"
+        )
+    try:
+        return lines, provider.sealing_key(tenant)
+    except KeyProviderError:
+        revoked = [line for line in lines if line[:2] == (tenant, service) and line.use == "revoked"]
+        if not revoked:
+            raise
+        raise ConfigurationError(
+            f"{configuration.keys}: the key {revoked[-1].kid}, which should seal for {tenant!r}, is revoked; "
+            f"run: interceptors keys rotate {tenant}, and then: interceptors keys promote {tenant}"
+        ) from None
+
+
+def _channels(
+    document: PolicyDocument, configuration: Configuration, lines: list[KeyLine], key: SenderKey | None
+) -> Iterator[Check]:
+    policy = _with_own_topics(document)
+    topics = {str(place): f"channel {entry.name!r}" for place, entry in enumerate(document.channels)}
+    for topic, name in {**topics, "": "channel default"}.items():
+        channel = policy.channels("kafka", topic)[0]
+        faults = _contradictions(channel)
+        if key is not None:  # without it, each of these would only say so once more
+            faults += _unreadable(channel, configuration, lines)
+            faults += _round_trip(policy, topic, key)
+        for status, text in faults:
+            yield Check(status, f"{name}: {text}")
+        if not faults:
+            yield Check(Status.OK, f"{name}: emit {channel.emit}, accept {channel.accept}")
+
+
+def _with_own_topics(document: PolicyDocument) -> Policy:
+    """Compile with one topic for each channel, its number, so that a glob needs no example."""
+    entries = tuple(
+        entry.model_copy(update={"match": Match(kafka=(str(place),))})
+        for place, entry in enumerate(document.channels)
+    )
+    return compile_policy(document.model_copy(update={"channels": entries}))
+
+
+def _contradictions(channel: Channel) -> list[Check]:
+    if channel.emit is Emit.NONE and channel.accept in (Accept.REQUIRED, Accept.REJECT):
+        text = f"nobody can send here: accept is {channel.accept}, and emit is none; make it `emit: sealed`"
+        return [Check(Status.WRONG, text)]
+    return []
+
+
+def _unreadable(channel: Channel, configuration: Configuration, lines: list[KeyLine]) -> list[Check]:
+    if channel.accept is Accept.NONE or channel.senders is None:
+        return []
+    service, tenant = configuration.service, configuration.tenant
+    readable = {line.sender for line in lines if line.tenant == tenant and line.use != "revoked"}
+    unreadable = channel.senders - readable
+    if not unreadable:
+        return []
+    # A grant replaces the one before, so it has to name those that can be read already.
+    reads = " ".join(f"--reads {sender}" for sender in sorted((readable | unreadable) - {service}))
+    text = (
+        f"no valid key of {', '.join(map(repr, sorted(unreadable)))}; if this service consumes here, run: "
+        f"interceptors keys grant {service} --tenant {tenant} {reads} --out {configuration.keys}"
+    )
+    return [Check(Status.WARNING, text)]
+
+
+def _round_trip(policy: Policy, topic: str, key: SenderKey) -> list[Check]:
+    """Send a message to nobody and receive it, where this service's own envelopes count."""
+    channel = policy.channels("kafka", topic)[0]
+    counts = channel.senders is None or key.sender in channel.senders
+    if not counts or channel.emit is Emit.NONE or channel.accept is Accept.NONE:
+        return []
+    now = time.time_ns() // 1_000_000
+    message = Message("kafka", topic, body=b"")
+    outgoing = on_send(message, context=child_of(None), policy=policy, sealer=Sealer(key), now=now)
+    receipt = on_receive(
+        message._replace(envelopes=(outgoing.envelope,)),
+        policy=policy,
+        keys=KeySet([key]),
+        opener=Opener(),
+        window=ReplayWindow(),
+        now=now,
+    )
+    if receipt.verdict is Verdict.FRESH:
+        return []
+    why = outgoing.unsealed or receipt.answer or receipt.verdict
+    text = f"what this service seals does not open again ({why}); see whether this machine's clock is right"
+    return [Check(Status.WRONG, text)]
+
+
+def _export(configuration: Configuration) -> Check:
+    if configuration.export.file is None:
+        return Check(Status.WARNING, "export: no spans are recorded; name a file under `export: file: path:`")
+    path = Path(configuration.export.file.path)
+    # Only looked at: a file that the service's user has not made may be one that it can't write to.
+    if path.exists():
+        writable = path.is_file() and os.access(path, os.W_OK)
+    else:
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        writable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    if writable:
+        return Check(Status.OK, f"export: {path}: can be written")
+    return Check(
+        Status.WRONG, f"export: {path}: can't be written; let this user write it, or name another place"
+    )
+
+
+def _broker(address: str) -> Check:
+    try:
+        from interceptors import kafka as _adapter  # noqa: F401, PLC0415 - only whether its extra is there
+    except MissingExtraError as error:
+        return Check(Status.WRONG, f"kafka: {error}")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        return Check(Status.WRONG, f"kafka: {address!r} is no address; write it as host:port")
+    try:
+        produce = _produce_version(host.strip("[]"), int(port))
+    except OSError as error:
+        why = error.strerror or "no answer in time"
+        text = f"kafka: {address}: can't be reached ({why}); is it running, and is the address right?"
+        return Check(Status.WRONG, text)
+    except (struct.error, ValueError):
+        text = f"kafka: {address}: no Kafka answers; name a listener without TLS and SASL, as host:port"
+        return Check(Status.WRONG, text)
+    if produce < _PRODUCE_WITH_HEADERS:
+        return Check(Status.WRONG, f"kafka: {address}: has no headers; they need Kafka 0.11 or later")
+    return Check(Status.OK, f"kafka: {address}: answers, and takes headers")
+
+
+def _produce_version(host: str, port: int) -> int:
+    """Ask a broker for the newest produce request that it takes; no client has a public call for that.
+
+    Raises:
+        OSError: it can't be reached.
+        ValueError: what answers is no broker, or the host's name is none.
+        struct.error: what answers is no broker.
+    """
+    connection = socket.create_connection((host, port), _TIMEOUT_S)
+    with connection, connection.makefile("rb") as stream:
+        connection.sendall(_API_VERSIONS)
+        size, _, error, count = struct.unpack(">iihi", stream.read(14))
+        if error or not 0 < count < _APIS_LIMIT or size != 10 + 6 * count:
+            raise ValueError
+        fields = struct.unpack(f">{3 * count}h", stream.read(6 * count))  # key, oldest, newest; key, ...
+        newest = dict(zip(fields[::3], fields[2::3], strict=True))
+        return int(newest.get(_PRODUCE, 0))

@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+import struct
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from interceptors.keys import LocalKeys
+from interceptors.testing.embedded_kafka import EmbeddedKafka
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    from typer.testing import Result
+
+    Answering = Callable[[bytes], str]
+
+
+def lines(result: Result, status: str) -> list[str]:
+    """What was found with a status, and that the exit status fits: 1 with anything wrong, else 0."""
+    assert result.exit_code == (1 if re.search(r"^wrong ", result.stdout, re.MULTILINE) else 0)
+    assert result.stderr == ""
+    found = [line.split(maxsplit=1) for line in result.stdout.splitlines()]
+    return [text for word, text in found if word == status]
+
+
+def write_policy(starter: Path, text: str) -> None:
+    (starter.parent / "policy.yaml").write_text("version: 1\n" + text, encoding="utf-8")
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture
+def answering() -> Iterator[Answering]:
+    """Starts a server on a port of its own that gives one answer, whatever it is asked."""
+    servers: list[tuple[socket.socket, threading.Thread]] = []
+
+    def start(answer: bytes) -> str:
+        server = socket.create_server(("127.0.0.1", 0))
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        servers.append((server, thread))
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+    yield start
+    for server, thread in servers:
+        thread.join()
+        server.close()
+
+
+def test_a_process_tells_each_check_and_leaves_nothing(
+    starter: Path, spawn: Callable[..., CompletedProcess[str]]
+) -> None:
+    before = {file for file in starter.parent.rglob("*") if file.is_file()}
+    kid = LocalKeys("keys/my-service.json").sealing_key("development").kid.hex()
+    result = spawn("doctor")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        line.split()
+        for line in (
+            "ok configuration: interceptors.yaml: service 'my-service', tenant 'development', development",
+            f"ok keys: keys/my-service.json: seals under {kid}; keys: 1",
+            "ok policy: policy.yaml: channels: 1",
+            "ok channel 'orders': emit sealed, accept optional",
+            "ok channel default: emit sealed, accept optional",
+            "ok export: spans.jsonl: can be written",
+        )
+    ]
+    assert {file for file in starter.parent.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (None, "other.yaml: can't be read"),
+        ("a: [", "other.yaml:1: not readable as YAML"),
+        (
+            "service: a\ntenant: b\nkeys: c\npolicy: d\nexprt: {}",
+            "other.yaml:5: exprt: unknown key; did you mean",
+        ),
+        ("service: a", "other.yaml:1: tenant: this key is required"),
+    ],
+    ids=["missing", "no YAML", "unknown key", "incomplete"],
+)
+def test_a_configuration_that_does_not_hold_is_the_only_line(
+    folder: Path, invoke: Callable[..., Result], content: str | None, place: str
+) -> None:
+    if content is not None:
+        (folder / "other.yaml").write_text(content, encoding="utf-8")
+    result = invoke("doctor", "other.yaml")
+    assert len(result.stdout.splitlines()) == 1
+    assert lines(result, "wrong")[0].startswith(f"configuration: {place}")
+
+
+def test_a_key_file_that_others_can_read_is_wrong(starter: Path, invoke: Callable[..., Result]) -> None:
+    file = starter.parent / "keys" / "my-service.json"
+    file.chmod(0o640)
+    (wrong,) = lines(invoke("doctor"), "wrong")
+    assert wrong.endswith("run: chmod 600 keys/my-service.json")
+    file.chmod(0o600)
+    assert lines(invoke("doctor"), "wrong") == []
+
+
+def test_keys_of_another_service_are_wrong(starter: Path, invoke: Callable[..., Result]) -> None:
+    replace(starter, 'service: "my-service"', "service: other")
+    (wrong,) = lines(invoke("doctor"), "wrong")
+    assert "holds the keys of 'my-service', and this is 'other'" in wrong
+
+
+def test_a_tenant_without_a_key_is_wrong(starter: Path, invoke: Callable[..., Result]) -> None:
+    replace(starter, 'tenant: "development"', "tenant: acme")
+    (wrong,) = lines(invoke("doctor"), "wrong")
+    assert wrong.endswith("run: interceptors keys grant my-service --tenant acme")
+
+
+def test_a_revoked_key_of_its_own_is_wrong_until_replaced(
+    starter: Path, invoke: Callable[..., Result]
+) -> None:
+    kid = LocalKeys("keys/my-service.json").sealing_key("development").kid.hex()
+    invoke("keys", "revoke", kid, "--roots", "keys/roots.json")
+    (wrong,) = lines(invoke("doctor"), "wrong")
+    assert f"the key {kid}, which should seal for 'development', is revoked" in wrong
+    remedies = re.findall("interceptors (keys [a-z]+ [a-z]+)", wrong)
+    for remedy in remedies:
+        assert invoke(*remedy.split(), "--roots", "keys/roots.json").exit_code == 0
+    assert lines(invoke("doctor"), "wrong") == []
+
+
+def test_a_policy_that_does_not_hold_is_wrong(starter: Path, invoke: Callable[..., Result]) -> None:
+    write_policy(starter, "default: {emit: clear}")
+    result = invoke("doctor")
+    (wrong,) = lines(result, "wrong")
+    assert wrong.startswith("policy: policy.yaml:2: default.emit: ")
+    assert any(line.startswith("export: ") for line in lines(result, "ok"))
+
+
+@pytest.mark.parametrize("accept", ["required", "reject"])
+def test_a_channel_that_nobody_can_send_on_is_wrong(
+    starter: Path, invoke: Callable[..., Result], accept: str
+) -> None:
+    write_policy(
+        starter,
+        f"channels: [{{name: a, match: {{kafka: ['a*']}}, accept: {accept}}}]\ndefault: {{emit: none}}",
+    )
+    result = invoke("doctor")
+    (wrong,) = lines(result, "wrong")
+    assert wrong.startswith(f"channel 'a': nobody can send here: accept is {accept}, and emit is none")
+    assert "channel default: emit none, accept optional" in lines(result, "ok")
+
+
+def test_a_sender_that_cannot_be_read_is_a_warning_until_granted(
+    starter: Path, invoke: Callable[..., Result]
+) -> None:
+    write_policy(starter, "channels: [{name: a, match: {kafka: [a]}, senders: [checkout, my-service]}]")
+    invoke(
+        *("keys", "grant", "my-service", "--tenant", "development", "--reads", "billing"),
+        *("--roots", "keys/roots.json", "--out", "keys/my-service.json"),
+    )
+    (warning,) = lines(invoke("doctor"), "warning")
+    assert warning.startswith("channel 'a': no valid key of 'checkout'; if this service consumes here")
+    remedy = shlex.split(warning.split("run: interceptors ")[1])
+    assert invoke(*remedy, "--roots", "keys/roots.json").exit_code == 0
+    assert lines(invoke("doctor"), "warning") == []
+    assert [
+        row.split()[1] for row in invoke("keys", "list", "keys/my-service.json").stdout.splitlines()[1:]
+    ] == [
+        "my-service",
+        "billing",
+        "checkout",
+    ]
+
+
+def test_a_sender_whose_key_is_revoked_is_a_warning(starter: Path, invoke: Callable[..., Result]) -> None:
+    write_policy(starter, "default: {senders: [checkout]}")
+    roots = ("--roots", "keys/roots.json")
+    invoke("keys", "grant", "checkout", "--tenant", "development", "--out", "keys/checkout.json", *roots)
+    own = ("--out", "keys/my-service.json")
+    invoke("keys", "grant", "my-service", "--tenant", "development", "--reads", "checkout", *own, *roots)
+    assert lines(invoke("doctor"), "warning") == []
+    kid = LocalKeys("keys/checkout.json").sealing_key("development").kid.hex()
+    invoke("keys", "revoke", kid, *roots)
+    (warning,) = lines(invoke("doctor"), "warning")
+    assert warning.startswith("channel default: no valid key of 'checkout'")
+
+
+def test_a_channel_that_is_not_opened_needs_no_keys(starter: Path, invoke: Callable[..., Result]) -> None:
+    write_policy(
+        starter,
+        "channels: [{name: a, match: {kafka: [a]}, accept: none}]\n"
+        "default: {senders: [my-service], binding: message}",
+    )
+    result = invoke("doctor")
+    assert lines(result, "warning") == []
+    assert "channel 'a': emit sealed, accept none" in lines(result, "ok")
+
+
+def test_what_does_not_open_again_is_wrong(
+    starter: Path, invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 0)  # a clock that has not been set
+    wrong = lines(invoke("doctor"), "wrong")
+    assert [line.split(" (")[0] for line in wrong] == [
+        "channel 'orders': what this service seals does not open again",
+        "channel default: what this service seals does not open again",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("new/folder/spans.jsonl", "ok"),
+        ("policy.yaml", "ok"),
+        ("keys", "wrong"),
+        ("policy.yaml/spans", "wrong"),
+    ],
+)
+def test_the_export_is_tried_without_a_trace(
+    starter: Path, invoke: Callable[..., Result], path: str, status: str
+) -> None:
+    replace(starter, "spans.jsonl", path)
+    policy = (starter.parent / "policy.yaml").read_bytes()
+    assert [line for line in lines(invoke("doctor"), status) if line.startswith(f"export: {path}: can")]
+    assert not (starter.parent / "new").exists()
+    assert (starter.parent / "policy.yaml").read_bytes() == policy
+
+
+def test_no_export_is_a_warning(starter: Path, invoke: Callable[..., Result]) -> None:
+    text = starter.read_text(encoding="utf-8")
+    starter.write_text(text[: text.index("export:")], encoding="utf-8")
+    (warning,) = lines(invoke("doctor"), "warning")
+    assert warning.startswith("export: no spans are recorded")
+
+
+def test_a_broker_that_takes_headers_is_ok(starter: Path, invoke: Callable[..., Result]) -> None:
+    with EmbeddedKafka() as kafka:
+        result = invoke("doctor", starter, "--kafka", kafka.bootstrap_servers)
+    assert lines(result, "ok")[-1] == f"kafka: {kafka.bootstrap_servers}: answers, and takes headers"
+    assert lines(result, "wrong") == []
+
+
+def test_a_broker_is_tried_though_the_configuration_does_not_hold(invoke: Callable[..., Result]) -> None:
+    assert len(lines(invoke("doctor", "--kafka", "nowhere"), "wrong")) == 2
+
+
+def test_a_broker_that_is_not_there_is_wrong(starter: Path, invoke: Callable[..., Result]) -> None:
+    with closing(socket.socket()) as bound:  # bound, so that nobody else takes it; but nobody listens
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        (wrong,) = lines(invoke("doctor", starter, "--kafka", address), "wrong")
+    assert wrong.startswith(f"kafka: {address}: can't be reached (Connection refused)")
+
+
+@pytest.mark.parametrize("address", ["localhost", ":9092", "localhost:kafka", "localhost:65536"])
+def test_an_address_without_host_and_port_is_wrong(
+    starter: Path, invoke: Callable[..., Result], address: str
+) -> None:
+    (wrong,) = lines(invoke("doctor", starter, "--kafka", address), "wrong")
+    assert wrong == f"kafka: {address!r} is no address; write it as host:port"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        struct.pack(">iihi", 16, 0, 0, 1),
+        struct.pack(">iihi", 10, 0, 35, 0),
+    ],
+    ids=["nothing", "HTTP", "cut off", "an error"],
+)
+def test_what_is_no_broker_is_wrong(
+    starter: Path, invoke: Callable[..., Result], answering: Answering, answer: bytes
+) -> None:
+    address = answering(answer)
+    (wrong,) = lines(invoke("doctor", starter, "--kafka", address), "wrong")
+    assert wrong.startswith(f"kafka: {address}: no Kafka answers")
+
+
+def test_a_broker_from_before_headers_is_wrong(
+    starter: Path, invoke: Callable[..., Result], answering: Answering
+) -> None:
+    address = answering(struct.pack(">iihihhh", 16, 0, 0, 1, 0, 0, 2))
+    (wrong,) = lines(invoke("doctor", starter, "--kafka", address), "wrong")
+    assert wrong == f"kafka: {address}: has no headers; they need Kafka 0.11 or later"
+
+
+@pytest.mark.usefixtures("starter")
+def test_without_its_extra_it_says_what_to_install(spawn: Callable[..., CompletedProcess[str]]) -> None:
+    result = spawn("doctor", "--kafka", "localhost:9092", without=("aiokafka",))
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout.splitlines()[-1].endswith("pip install 'interceptors[kafka]'")
