@@ -47,11 +47,11 @@ lint: $(VENV)/.lint ## style, types and the import map
 
 .PHONY: docs
 docs: $(VENV)/.docs ## the documentation, into site/
-	@$(BIN)/mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 .PHONY: bench
 bench: $(VENV)/.bench $(VENV)/.wheel ## the benchmarks, one after the other
-	@for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark; done
+	@for benchmark in envelope pipeline hop; do $(BIN)/python benchmarks/$$benchmark.py; done
 
 .PHONY: brokers
 brokers: $(VENV)/.test ## fetch what the tests' brokers run on

@@ -44,7 +44,10 @@ def grant(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FILE", help="The service's key file.", show_default="SERVICE-keys.json"
+            "--out",
+            metavar="FILE",
+            help="The service's key file.",
+            show_default="where it is, or SERVICE-keys.json",
         ),
     ] = None,
     roots: Roots = ROOTS,
@@ -54,8 +57,9 @@ def grant(
     It replaces what the service was granted for that tenant before.
     """
     readable = reads or []
-    file = Path(file_name(service, "-keys.json", "give --out")) if out is None else out
-    KeyAdministration(roots).grant(service, tenant, readable, file)
+    administration = KeyAdministration(roots)
+    file = out or administration.file_of(service) or Path(file_name(service, "-keys.json", "give --out"))
+    administration.grant(service, tenant, readable, file)
     also = f" and may read {', '.join(map(repr, readable))}" if readable else ""
     typer.echo(f"granted: {service!r} seals for {tenant!r}{also}")
     _wrote(roots, file)

@@ -14,6 +14,7 @@ from interceptors.keys.key_file import (
     KeyringFile,
     RootEntry,
     RootFile,
+    hold_to,
     read_key_file,
     write_key_file,
 )
@@ -83,11 +84,19 @@ class KeyAdministration:
         """
         self._need(tenant)
         where = os.path.relpath(file, self._path.parent)
+        if Path(file).resolve() == self._path.resolve():
+            msg = f"{file}: holds the roots, which a service must not have; give the service another file"
+            raise ConfigurationError(msg)
         for other in self._file.grants:
             if other.file == where and other.service != service:
                 msg = f"{file}: holds the keys of {other.service!r}; give each service a file of its own"
                 raise ConfigurationError(msg)
-        new = Grant(service=service, tenant=tenant, reads=tuple(dict.fromkeys(reads)), file=where)
+        new = hold_to(
+            Grant,
+            {"service": service, "tenant": tenant, "reads": tuple(dict.fromkeys(reads)), "file": where},
+            f"{self._path}: grant",
+            "give another name",
+        )
         others = [g for g in self._file.grants if (g.service, g.tenant) != (service, tenant)]
         moved = [g.model_copy(update={"file": where}) if g.service == service else g for g in others]
         self._save(self._file.model_copy(update={"grants": (*moved, new)}))
@@ -181,9 +190,14 @@ class KeyAdministration:
         """List tenant, epoch and use of every root, without key material."""
         return [(root.tenant, root.epoch, root.use) for root in self._file.roots]
 
-    def files(self) -> list[Path]:
-        """List the key files of all grants."""
-        return sorted({self._path.parent / grant.file for grant in self._file.grants})
+    def file_of(self, service: str) -> Path | None:
+        """Give the key file of a service's grants, or None where it has none yet."""
+        return next((self._path.parent / g.file for g in self._file.grants if g.service == service), None)
+
+    def files(self, tenant: str | None = None) -> list[Path]:
+        """List the key files of all grants, or of those for one tenant."""
+        grants = (grant for grant in self._file.grants if tenant in (None, grant.tenant))
+        return sorted({self._path.parent / grant.file for grant in grants})
 
     def _epochs(self, tenant: str) -> list[RootEntry]:
         return [root for root in self._file.roots if root.tenant == tenant]
@@ -201,8 +215,11 @@ class KeyAdministration:
         return {grant.service for grant in self._file.grants if grant.tenant == tenant}
 
     def _add_root(self, tenant: str, *, epoch: int, use: str) -> None:
-        root = RootEntry.model_validate(
-            {"tenant": tenant, "epoch": epoch, "root": os.urandom(32).hex(), "use": use}
+        root = hold_to(
+            RootEntry,
+            {"tenant": tenant, "epoch": epoch, "root": os.urandom(32).hex(), "use": use},
+            f"{self._path}: root",
+            "give another name",
         )
         self._save(self._file.model_copy(update={"roots": (*self._file.roots, root)}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from interceptors.errors import ConfigurationError
@@ -36,7 +37,7 @@ class Configuration(DocumentModel):
     service: Name
     """The service's name: the sender of its envelopes, and `service.name` of its spans."""
     environment: Name = "development"
-    """The deployment environment; `production` refuses what is only fit for development."""
+    """The deployment environment. Where it is `production`, `Tracing.for_development` is refused."""
     tenant: Name
     """Whose messages these are where no message and no `tracing.tenant(…)` says otherwise."""
     keys: Name
@@ -63,7 +64,9 @@ def read_configuration(path: Path) -> Configuration:
     folder = path.parent
     changes: dict[str, object] = {"keys": str(folder / found.keys), "policy": str(folder / found.policy)}
     if found.export.file is not None:
-        changes["export"] = Export(file=FileExport(path=str(folder / found.export.file.path)))
+        # A copy, so that a deep folder is not held to the length of a name.
+        file = found.export.file.model_copy(update={"path": str(folder / found.export.file.path)})
+        changes["export"] = Export(file=file)
     return found.model_copy(update=changes)
 
 
@@ -84,10 +87,13 @@ def read_text(path: Path, remedy: str) -> str:
         ConfigurationError: it can't be read; the text names the command that makes one.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        msg = f"{path}: can't be read ({error.strerror}); a starter is made by: {remedy}"
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        msg = f"{path}: can't be read ({reason}); a starter is made by: {remedy}"
         raise ConfigurationError(msg) from None
-    except UnicodeDecodeError:
-        msg = f"{path}: not UTF-8 text; save it as UTF-8"
-        raise ConfigurationError(msg) from None
+    with contextlib.suppress(UnicodeDecodeError):
+        return content.decode()
+    # Out here, so that the codec's error, which holds the text, is not the context of ours.
+    msg = f"{path}: not UTF-8 text; save it as UTF-8"
+    raise ConfigurationError(msg)

@@ -56,6 +56,15 @@ def test_a_grant_is_what_the_service_can_use(granted: Path) -> None:
     assert checkout.sealing_key("globex").tenant == "globex"
 
 
+def test_a_further_grant_goes_to_the_file_that_the_service_reads(
+    granted: Path, invoke: Callable[..., Result]
+) -> None:
+    result = invoke("keys", "grant", "billing", "--tenant", "globex", "--reads", "checkout")
+    assert "wrote keys/billing.json" in result.stdout.splitlines()
+    assert not (granted / "billing-keys.json").exists()
+    assert LocalKeys("keys/billing.json").sealing_key("globex").tenant == "globex"
+
+
 def test_a_grant_says_what_it_wrote(granted: Path, invoke: Callable[..., Result]) -> None:
     result = invoke("keys", "grant", "audit", "--tenant", "acme", "--reads", "checkout", "--reads", "billing")
     assert result.stdout.splitlines()[:3] == [

@@ -1,0 +1,158 @@
+"""Write the reference pages that say what the code says: both documents' forms, and the command.
+
+`python docs/_generate.py` writes them; with `--check` it writes nothing, and exits with 1 where a page is
+another one than it would write.
+"""
+# ruff: noqa: INP001 - a script that lies beside the pages it writes
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.cli import get_docs_for_click
+
+from interceptors.cli import app
+from interceptors.policy import PolicyDocument
+from interceptors.tracing import Configuration
+
+if TYPE_CHECKING:
+    from interceptors.policy.yaml_document import DocumentModel
+
+REFERENCE = Path(__file__).parent / "reference"
+MARK = "<!-- written by docs/_generate.py: change the code and run it -->"
+
+CONFIGURATION = """\
+`interceptors.yaml` belongs to a service. `Tracing.from_file` reads it; `interceptors init` writes a starter,
+and `interceptors doctor` checks it. A key that is not listed here is an error, which names the nearest right
+one; so is a key that stands twice.
+
+```yaml title="interceptors.yaml"
+service: checkout
+environment: production
+tenant: acme
+keys: keys/checkout.json
+policy: policy.yaml
+export:
+  file:
+    path: spans.jsonl
+```
+"""
+
+POLICY = """\
+`policy.yaml` belongs to whoever answers for the data, and is the same for all services of a channel.
+[Write a policy](../howto/write-a-policy.md) shows it at work. A key that is not listed here is an error,
+which names the nearest right one; so is a key that stands twice. A duration is a number and a unit: `ms`,
+`s`, `m`, `h` or `d`.
+
+Here, messages of one channel are traced, wherever it lies; those of all other topics are left alone:
+
+```yaml title="policy.yaml"
+version: 1
+channels:
+  - name: orders
+    match: {kafka: [orders, eu.orders, "orders-retry-*", orders-dlq]}
+    emit: sealed
+    accept: required
+    senders: [storefront]
+    binding: message
+    max_age: 14d
+default:
+  emit: none
+  accept: none
+```
+"""
+
+
+def type_of(schema: dict[str, Any], parts: dict[str, dict[str, Any]]) -> str:
+    """Say in Markdown what a value may be.
+
+    Args:
+        schema: the value's JSON Schema.
+        parts: the schemas that it may refer to, by name.
+
+    Returns:
+        A few words.
+    """
+    match schema:
+        case {"anyOf": options}:
+            words = " or ".join(type_of(option, parts) for option in options if option != {"type": "null"})
+        case {"$ref": str(reference)}:
+            name = reference.rpartition("/")[2]
+            words = type_of(parts[name], parts) if "enum" in parts[name] else f"[`{name}`](#{name.lower()})"
+        case {"const": value}:
+            words = f"`{value}`"
+        case {"enum": values}:
+            words = " or ".join(f"`{value}`" for value in values)
+        case {"type": "array", "items": items}:
+            words = f"list of {type_of(items, parts)}"
+        case {"type": "string"}:
+            words = "duration" if "pattern" in schema else "text"
+        case _:
+            words = str(schema["type"])
+    return words
+
+
+def form(title: str, intro: str, model: type[DocumentModel]) -> str:
+    """Give the page of a document's form.
+
+    Args:
+        title: the page's title.
+        intro: what comes before the keys.
+        model: the document's model.
+
+    Returns:
+        Markdown.
+    """
+    schema = model.model_json_schema()
+    parts: dict[str, dict[str, Any]] = schema.pop("$defs", {})
+    sections = [f"# {title}\n\n{MARK}\n\n{intro}"]
+    for name, part in ({model.__name__: schema} | parts).items():
+        if "enum" in part:
+            continue
+        rows = ["| Key | Value | Required | What it says |", "|---|---|---|---|"]
+        for key, value in part["properties"].items():
+            required = "yes" if key in part.get("required", []) else "no"
+            described = " ".join(value["description"].split())
+            rows.append(f"| `{key}` | {type_of(value, parts)} | {required} | {described} |")
+        sections.append(f"## `{name}`\n\n{part['description']}\n\n" + "\n".join(rows) + "\n")
+    return "\n".join(sections)
+
+
+def command() -> str:
+    """Give the page of the command, in the words of its help."""
+    clicked = typer.main.get_command(app)
+    context = typer.Context(clicked, info_name="interceptors")
+    text = get_docs_for_click(obj=clicked, ctx=context, name="interceptors", title="The interceptors command")
+    # Short descriptions are cut in the lists of commands, and stand whole below.
+    text = re.sub(r"^(\* `[a-z]+`): .*\.\.\.$", r"\1", text, flags=re.MULTILINE)
+    # These are forms of commands, and no session.
+    text = text.replace("```console\n$ ", "```text\n")
+    return text.replace("\n", f"\n\n{MARK}\n", 1).rstrip() + "\n"
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    pages = {
+        "configuration.md": form("interceptors.yaml", CONFIGURATION, Configuration),
+        "policy.md": form("policy.yaml", POLICY, PolicyDocument),
+        "cli.md": command(),
+    }
+    stale = 0
+    for name, text in pages.items():
+        page = REFERENCE / name
+        if page.exists() and page.read_text(encoding="utf-8") == text:
+            continue
+        if "--check" in sys.argv:
+            sys.stderr.write(f"{name} is not up to date: run python docs/_generate.py\n")
+            stale = 1
+        else:
+            page.write_text(text, encoding="utf-8")
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())
