@@ -39,25 +39,26 @@ class BoundedMap(Generic[K, V]):
 
     def set(self, key: K, value: V) -> None:
         """Hold a value; the oldest generation goes when the young one is full."""
-        young = self._young
-        if len(young) >= self._half and key not in young:
-            self._old = young
-            self._young = young = {}
-        young[key] = value
+        self._room(key)[key] = value
 
     def setdefault(self, key: K, value: V) -> V:
-        """Give what is held for a key, or hold the value and give it: the first of several threads wins."""
+        """Give what is held for a key, or hold the value and give it."""
         held = self._old.get(key)
         if held is not None and key not in self._young:
             return held
-        if len(self._young) >= self._half and key not in self._young:
-            self.set(key, value)
-        return self._young.setdefault(key, value)
+        return self._room(key).setdefault(key, value)
 
     def clear(self) -> None:
         """Forget everything."""
         self._young = {}
         self._old = {}
+
+    def _room(self, key: K) -> dict[K, V]:
+        young = self._young
+        if len(young) >= self._half and key not in young:
+            self._old = young
+            self._young = young = {}
+        return young
 
     def __len__(self) -> int:
         """Count what is held; a key that stands in both generations counts twice."""

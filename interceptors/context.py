@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     SpanContext,
     TraceFlags,
@@ -104,9 +105,13 @@ def from_traceparent(value: str) -> TraceContext | None:
     return TraceContext(trace_id, span_id, int(flags, 16) & (SAMPLED | RANDOM_TRACE_ID))
 
 
-def current() -> TraceContext | None:
-    """Give the context of OpenTelemetry's current span, or None where there is none."""
-    span = get_current_span().get_span_context()
+def current(context: Context | None = None) -> TraceContext | None:
+    """Give the context of OpenTelemetry's current span, or None where there is none.
+
+    Args:
+        context: OpenTelemetry's context, for whoever has it in hand.
+    """
+    span = get_current_span(context).get_span_context()
     if not span.is_valid:
         return None
     return TraceContext(
@@ -116,9 +121,13 @@ def current() -> TraceContext | None:
     )
 
 
-def current_tenant() -> str | None:
-    """Give the tenant whose messages are being handled, or None where nobody has said."""
-    tenant = otel_context.get_value(_TENANT)
+def current_tenant(context: Context | None = None) -> str | None:
+    """Give the tenant whose messages are being handled, or None where nobody has said.
+
+    Args:
+        context: OpenTelemetry's context, for whoever has it in hand.
+    """
+    tenant = otel_context.get_value(_TENANT, context)
     return tenant if isinstance(tenant, str) else None
 
 
@@ -138,11 +147,16 @@ class Scope:
 
         Args:
             tenant: whose messages these are; None for nobody's in particular.
-            span: the context of the span that is to be current; None to leave the current one.
+            span: the context of the span that is to be current; None to leave the current one, but for a
+                change from one tenant to another: then none is, so that the other's trace starts anew.
         """
         self._before: Context = otel_context.get_current()
         ours = otel_context.set_value(_TENANT, tenant, self._before)
-        self._ours: Context = ours if span is None else set_span_in_context(_span(span), ours)
+        if span is not None:
+            ours = set_span_in_context(_span(span), ours)
+        elif current_tenant(self._before) not in (None, tenant):
+            ours = set_span_in_context(INVALID_SPAN, ours)
+        self._ours: Context = ours
         otel_context.attach(self._ours)
 
     def leave(self) -> None:

@@ -47,6 +47,10 @@ class KeyProblem(StrEnum):
 class InterceptorError(Exception):
     """The root of everything that this library raises on its own account."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be pickled as it is, so that a process pool can hand an error on whatever its arguments were."""
+        return _again, (type(self), self.args), self.__dict__
+
 
 class ConfigurationError(InterceptorError, ValueError):
     """A configuration, policy or key file that can't be used.
@@ -148,3 +152,7 @@ class RejectedError(InterceptorError):
         self.channel = channel
         self.verdict = verdict
         self.coordinate = coordinate
+
+
+def _again(kind: type[InterceptorError], args: tuple[object, ...]) -> InterceptorError:
+    return kind.__new__(kind, *args)

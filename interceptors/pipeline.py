@@ -17,21 +17,21 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.envelope import Binding, Candidate, Level, header_bytes
+from interceptors.envelope import Binding, Level, header_bytes
 from interceptors.errors import Answer, EnvelopeError
 from interceptors.policy import Accept, Channel, Emit
 from interceptors.replay import Verdict
 
 if TYPE_CHECKING:
     from interceptors.context import TraceContext
-    from interceptors.envelope import KeySet, Opened, Opener, Sealer
+    from interceptors.envelope import Candidate, KeySet, Opened, Opener, Sealer
     from interceptors.message import Message
     from interceptors.policy import Policy
     from interceptors.replay import ReplayWindow
 
 
 _BINDS_BODY = bytes((Level.MESSAGE,))
-_UNKNOWN_BODY = b"?"  # no digest, so that nothing can be bound to it
+_UNKNOWN = Binding("", body_digest=b"?")  # "?" is no digest, so nothing can be bound to it
 
 
 class Unsealed(StrEnum):
@@ -55,6 +55,10 @@ class Outgoing(NamedTuple):
     def traced(self) -> bool:
         """Whether anything of this message is to be recorded."""
         return self.channel.emit is not Emit.NONE
+
+    def __repr__(self) -> str:
+        """Show no header value."""
+        return f"Outgoing(channel={self.channel.name!r}, unsealed={self.unsealed!r})"
 
 
 class Receipt(NamedTuple):
@@ -123,11 +127,10 @@ def on_send(
         return Outgoing(channel)
     if sealer is None:
         return Outgoing(channel, unsealed=Unsealed.NO_KEY)
-    digest = _digest(message.body) if channel.level is Level.MESSAGE else b""
-    if digest is None:
+    binding = _binding(message, channel, binds_body=channel.level is Level.MESSAGE)
+    if binding is None:
         return Outgoing(channel, unsealed=Unsealed.BODY_NOT_BYTES)
     try:
-        binding = Binding(channel.name, message.type, message.id, digest)
         envelope, left_out = sealer.seal(context, channel.level, binding, now)
     except ValueError:
         return Outgoing(channel, unsealed=Unsealed.UNBINDABLE)
@@ -163,8 +166,8 @@ def on_receive(
         return Receipt(channel, Verdict.INVALID, Answer.MALFORMED)
     try:
         envelope = header_bytes(envelopes[0])
-        binds_body = envelope[1:2] == _BINDS_BODY
-        opened = opener.open(envelope, keys, _candidates(message, channels, binds_body=binds_body))
+        candidates = _candidates(message, channels, binds_body=envelope[1:2] == _BINDS_BODY)
+        opened = opener.open(envelope, keys, candidates)
     except EnvelopeError as error:
         return Receipt(channel, Verdict.INVALID, error.answer)
     channel = channels[opened.candidate]
@@ -180,21 +183,29 @@ def on_receive(
 
 
 def _candidates(message: Message, channels: tuple[Channel, ...], *, binds_body: bool) -> list[Candidate]:
-    digest = _digest(message.body) if binds_body else b""
-    if digest is None:
-        digest = _UNKNOWN_BODY
     return [
-        Candidate(
-            Binding(channel.name, message.type, message.id, digest), channel.lowest_level, channel.senders
-        )
+        channel.candidate._replace(binding=_binding(message, channel, binds_body=binds_body) or _UNKNOWN)
+        if binds_body or message.type or message.id
+        else channel.candidate
         for channel in channels
     ]
+
+
+def _binding(message: Message, channel: Channel, *, binds_body: bool) -> Binding | None:
+    """Give what a message is bound to, or None where the body is bound and is not bytes."""
+    if not binds_body and not message.type and not message.id:
+        return channel.candidate.binding
+    digest = _digest(message.body) if binds_body else b""
+    return None if digest is None else Binding(channel.name, message.type, message.id, digest)
 
 
 def _digest(body: object) -> bytes | None:
     """Digest a body as it travels: empty for none, so that a tombstone is not an empty body."""
     if body is None:
         return b""
-    if isinstance(body, (bytes, bytearray, memoryview)):
+    if not isinstance(body, (bytes, bytearray, memoryview)):
+        return None
+    try:
         return sha256(body).digest()
-    return None
+    except (BufferError, ValueError):  # a view that has gaps, or that was released
+        return None

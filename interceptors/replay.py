@@ -9,7 +9,7 @@ Rules it keeps:
   a replay again;
 * memory is bounded by a number of ids; what has been forgotten is judged as if it were new, and the age of
   an envelope alone then tells (`stale`);
-* it is safe between threads without a lock: the first of two that judge an id at once wins;
+* it has no lock: whoever shares one between threads holds one around `judge`;
 * it sees what this process has received, and no more.
 """
 

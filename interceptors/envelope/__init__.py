@@ -14,11 +14,12 @@ Invariants:
 from interceptors.envelope.binding import Binding, Level
 from interceptors.envelope.format import HEADER_NAME, from_text, header_bytes, to_text
 from interceptors.envelope.keyset import KeySet
-from interceptors.envelope.opener import Candidate, Opened, Opener
+from interceptors.envelope.opener import CANDIDATES, Candidate, Opened, Opener
 from interceptors.envelope.sealer import Sealed, Sealer
 from interceptors.envelope.sender_key import SenderKey, derive_sender_key
 
 __all__ = [
+    "CANDIDATES",
     "HEADER_NAME",
     "Binding",
     "Candidate",

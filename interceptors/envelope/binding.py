@@ -31,6 +31,10 @@ class Binding(NamedTuple):
     body_digest: bytes = b""
     """SHA-256 of the body as it travels; empty where there is no body."""
 
+    def __repr__(self) -> str:
+        """Show what is not secret: an id may identify, and a short body can be found from its digest."""
+        return f"Binding(channel={self.channel!r}, type={self.type!r})"
+
 
 def lp(value: str | bytes) -> bytes:
     """Prefix a value with its length in two big-endian bytes; text is UTF-8.
@@ -44,9 +48,12 @@ def lp(value: str | bytes) -> bytes:
     Raises:
         ValueError: it is longer than 65535 bytes, or text that has no UTF-8 form.
     """
-    raw = value.encode() if isinstance(value, str) else value
-    if len(raw) > _LENGTH_LIMIT:
-        msg = "a value that is bound is longer than 65535 bytes"
+    try:
+        raw = value.encode() if isinstance(value, str) else value
+    except UnicodeEncodeError:
+        raw = None  # refused out here: this exception holds the value
+    if raw is None or len(raw) > _LENGTH_LIMIT:
+        msg = "a value that is bound is longer than 65535 bytes, or text that has no UTF-8 form"
         raise ValueError(msg)
     return len(raw).to_bytes(2, "big") + raw
 

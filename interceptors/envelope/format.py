@@ -45,6 +45,10 @@ class Parsed(NamedTuple):
     id: bytes
     """`kid ‖ nonce` (40 bytes): what the replay windows know an envelope by."""
 
+    def __repr__(self) -> str:
+        """Show no bytes of the envelope but the public `kid`."""
+        return f"Parsed(level={self.level}, kid={self.kid.hex()})"
+
 
 def prefix(level: Level, kid: bytes) -> bytes:
     """Give the first 18 bytes of an envelope."""
@@ -107,7 +111,8 @@ def from_text(text: str | bytes) -> bytes:
         raw = raw.rstrip(b"=").translate(_TO_URLSAFE)
         return base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise EnvelopeError(Answer.MALFORMED) from None
+        pass  # refused out here: an exception in hand would be its context, and may hold the header
+    raise EnvelopeError(Answer.MALFORMED)
 
 
 def header_bytes(value: object) -> bytes:
@@ -126,7 +131,10 @@ def header_bytes(value: object) -> bytes:
         # The text form of an envelope begins with "E": the first six bits of 0x11.
         return from_text(value) if value[:1] == b"E" else value
     if isinstance(value, (bytearray, memoryview)):
-        return header_bytes(bytes(value))
+        try:
+            return header_bytes(bytes(value))
+        except ValueError:  # a view that was released
+            raise EnvelopeError(Answer.MALFORMED) from None
     if isinstance(value, str):
         return from_text(value)
     raise EnvelopeError(Answer.MALFORMED)

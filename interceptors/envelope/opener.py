@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _CACHED_SUBKEYS = 2048
 _CACHED_BINDINGS = 4096
+CANDIDATES = 3
+"""The most that a receiver tries for one message (specification, "Associated data")."""
 
 
 class Candidate(NamedTuple):
@@ -50,6 +53,10 @@ class Opened(NamedTuple):
     candidate: int
     """Which of the candidates it was."""
 
+    def __repr__(self) -> str:
+        """Show what is not secret."""
+        return f"Opened(tenant={self.tenant!r}, sender={self.sender!r}, candidate={self.candidate})"
+
 
 class Opener:
     """Opens envelopes. Holds no keys: it is given them with each envelope, and keeps only derived subkeys.
@@ -64,7 +71,7 @@ class Opener:
     def __init__(self) -> None:
         """Start with empty caches, bounded."""
         self._subkeys: BoundedMap[bytes, tuple[SenderKey, AESGCM]] = BoundedMap(_CACHED_SUBKEYS)
-        self._bound: BoundedMap[tuple[bytes, str, str], bytes] = BoundedMap(_CACHED_BINDINGS)
+        self._bound: BoundedMap[tuple[bytes, str, str, str, str], bytes] = BoundedMap(_CACHED_BINDINGS)
 
     def open(self, envelope: bytes, keys: KeySet, candidates: Iterable[Candidate]) -> Opened:
         """Open an envelope.
@@ -87,7 +94,7 @@ class Opener:
         cipher = known[1] if known is not None and known[0] is key else None
         subkey = cipher or key.xaes.subkey(parsed.session[-SALT_SIZE:])
         listed = False
-        for place, candidate in enumerate(candidates):
+        for place, candidate in enumerate(islice(candidates, CANDIDATES)):
             if candidate.senders is not None and key.sender not in candidate.senders:
                 continue
             listed = True
@@ -107,7 +114,10 @@ class Opener:
     def _associated_data(self, parsed: Parsed, key: SenderKey, binding: Binding) -> bytes:
         if parsed.level is Level.MESSAGE:
             return associated_data(parsed.prefix, key.tenant, key.sender, parsed.level, binding)
-        known = (parsed.prefix, binding.channel, binding.type)
+        # The names too: a kid commits to the key's bytes, not to the names that stand beside them.
+        # The type only where it is bound: whoever sends may choose any, and fill the cache with them.
+        type_ = binding.type if parsed.level >= Level.TYPE else ""
+        known = (parsed.prefix, key.tenant, key.sender, binding.channel, type_)
         bound = self._bound.get(known)
         if bound is None:
             bound = associated_data(parsed.prefix, key.tenant, key.sender, parsed.level, binding)

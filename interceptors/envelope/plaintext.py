@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,9 +26,20 @@ _FLAGS = SAMPLED | RANDOM_TRACE_ID
 _FIELDS = 5
 _TRACE_ID_SIZE = 16
 _SPAN_ID_SIZE = 8
+_NO_TRACE = bytes(_TRACE_ID_SIZE)
+_NO_SPAN = bytes(_SPAN_ID_SIZE)
 _INT64 = 1 << 63
 _FIXMAP_LIMIT = 15
 _MAP16_EXTRA = 2
+# A context without labels, as MessagePack with its mark and padding: nearly all envelopes hold just this.
+_BARE = struct.Struct(">3s16s2s8sBBQ25s")
+_BARE_START, _BARE_SPAN_ID, _BARE_UINT64, _BARE_END = (
+    b"\x95\xc4\x10",
+    b"\xc4\x08",
+    0xCF,
+    b"\x80\x80".ljust(25, b"\0"),
+)
+_UINT64_FROM = 1 << 32
 _pack = msgpack.packb
 _unpack = msgpack.unpackb
 
@@ -61,6 +73,9 @@ def encode(context: TraceContext, issued_at: int) -> tuple[bytes, int]:
     if not _is_valid(trace_id, span_id, flags, issued_at):
         msg = "a trace context has a 16-byte and an 8-byte id, not all zero, and W3C flags"
         raise ValueError(msg)
+    if not labels and issued_at >= _UINT64_FROM:
+        bare = (_BARE_START, trace_id, _BARE_SPAN_ID, span_id, flags, _BARE_UINT64, issued_at, _BARE_END)
+        return _BARE.pack(*bare), 0
     packed: bytes = _pack([trace_id, span_id, flags, issued_at, {}])
     left_out = 0
     if labels:
@@ -82,23 +97,23 @@ def decode(padded: bytes) -> Plaintext:
     Raises:
         EnvelopeError: malformed: any breach of the specification's section "Plaintext".
     """
+    if len(padded) == _BARE.size:
+        start, trace_id, middle, span_id, flags, kind, issued_at, end = _BARE.unpack(padded)
+        if (start, middle, kind, end) == (_BARE_START, _BARE_SPAN_ID, _BARE_UINT64, _BARE_END):
+            return _checked(trace_id, span_id, flags, issued_at, NO_LABELS)
     packed = padded.rstrip(b"\0")
     if packed[-1:] != _MARK or padded_size(len(packed) - 1) != len(padded):
         raise EnvelopeError(Answer.MALFORMED)
     try:
         fields = _unpack(packed[:-1], strict_map_key=False, object_pairs_hook=_unique)
     except (ValueError, msgpack.UnpackException):
-        raise EnvelopeError(Answer.MALFORMED) from None
+        fields = None  # refused out here: an exception in hand would be its context, and may hold plaintext
     if type(fields) is not list or len(fields) != _FIELDS:
         raise EnvelopeError(Answer.MALFORMED)
     trace_id, span_id, flags, issued_at, labels = fields
-    if not _is_valid(trace_id, span_id, flags, issued_at) or type(labels) is not dict:
+    if type(labels) is not dict or not all(is_label(name, value) for name, value in labels.items()):
         raise EnvelopeError(Answer.MALFORMED)
-    if not labels:
-        labels = NO_LABELS
-    elif not all(is_label(name, value) for name, value in labels.items()):
-        raise EnvelopeError(Answer.MALFORMED)
-    return Plaintext(TraceContext(trace_id, span_id, flags, labels), issued_at)
+    return _checked(trace_id, span_id, flags, issued_at, labels or NO_LABELS)
 
 
 def padded_size(packed: int) -> int:
@@ -120,15 +135,23 @@ def is_label(name: object, value: object) -> bool:
     return type(value) is bytes and len(value) <= LABEL_VALUE_LIMIT
 
 
+def _checked(
+    trace_id: bytes, span_id: bytes, flags: int, issued_at: int, labels: Mapping[str, Label]
+) -> Plaintext:
+    if not _is_valid(trace_id, span_id, flags, issued_at):
+        raise EnvelopeError(Answer.MALFORMED)
+    return Plaintext(TraceContext(trace_id, span_id, flags, labels), issued_at)
+
+
 def _is_valid(trace_id: object, span_id: object, flags: object, issued_at: object) -> bool:
     # `type(…) is` and not isinstance: a bool is no flags, and MessagePack has no subclasses.
     return (
         type(trace_id) is bytes
         and len(trace_id) == _TRACE_ID_SIZE
-        and any(trace_id)
+        and trace_id != _NO_TRACE
         and type(span_id) is bytes
         and len(span_id) == _SPAN_ID_SIZE
-        and any(span_id)
+        and span_id != _NO_SPAN
         and type(flags) is int
         and 0 <= flags <= _FLAGS
         and type(issued_at) is int

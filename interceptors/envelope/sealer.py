@@ -33,6 +33,10 @@ class Sealed(NamedTuple):
     envelope: bytes
     labels_left_out: int
 
+    def __repr__(self) -> str:
+        """Show no bytes of the envelope."""
+        return f"Sealed(labels_left_out={self.labels_left_out})"
+
 
 class _Session(NamedTuple):
     salt: bytes
@@ -103,9 +107,9 @@ class Sealer:
         return session
 
     def _associated_data(self, level: Level, binding: Binding) -> bytes:
-        if level is Level.MESSAGE:
+        if level >= Level.MESSAGE:
             return self._bind(level, binding)
-        known = (binding.channel, binding.type, level)
+        known = (binding.channel, binding.type if level >= Level.TYPE else "", level)
         bound = self._bound.get(known)
         if bound is None:
             bound = self._bind(level, binding)

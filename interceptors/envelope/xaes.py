@@ -7,8 +7,13 @@ messages as anyone will send under one key.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _BLOCK = 16
 _SALT = 12
@@ -47,20 +52,44 @@ class XAES:
 
         Returns:
             The cipher; its nonce is the other 12 bytes. NEVER reuse those under one salt.
+
+        Raises:
+            ValueError: a salt of another length.
         """
+        if len(salt) != _SALT:
+            msg = "an XAES-256-GCM salt has 12 bytes"
+            raise ValueError(msg)
         return AESGCM(self._prf(b"\x00\x01X\x00" + salt) + self._prf(b"\x00\x02X\x00" + salt))
 
     def seal(self, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
-        """Encrypt under a whole 24-byte nonce; gives ciphertext and tag."""
-        return self.subkey(nonce[:_SALT]).encrypt(nonce[_SALT:], plaintext, associated_data)
+        """Encrypt under a whole 24-byte nonce; gives ciphertext and tag.
+
+        Raises:
+            ValueError: a nonce of another length.
+        """
+        subkey, rest = self._halves(nonce)
+        return subkey.encrypt(rest, plaintext, associated_data)
 
     def open(self, nonce: bytes, sealed: bytes, associated_data: bytes) -> bytes:
         """Decrypt under a whole 24-byte nonce.
 
         Raises:
             cryptography.exceptions.InvalidTag: not authentic.
+            ValueError: a nonce of another length.
         """
-        return self.subkey(nonce[:_SALT]).decrypt(nonce[_SALT:], sealed, associated_data)
+        subkey, rest = self._halves(nonce)
+        return subkey.decrypt(rest, sealed, associated_data)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: it holds a key."""
+        msg = "an XAES is not pickled"
+        raise TypeError(msg)
+
+    def _halves(self, nonce: bytes) -> tuple[AESGCM, bytes]:
+        if len(nonce) != 2 * _SALT:
+            msg = "an XAES-256-GCM nonce has 24 bytes"
+            raise ValueError(msg)
+        return self.subkey(nonce[:_SALT]), nonce[_SALT:]
 
     def _prf(self, block: bytes) -> bytes:
         return self._block((int.from_bytes(block, "big") ^ self._k1).to_bytes(_BLOCK, "big"))

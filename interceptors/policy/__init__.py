@@ -6,6 +6,15 @@ envelope (`pipeline`).
 """
 
 from interceptors.policy.compiled import Accept, Channel, Emit, Policy
-from interceptors.policy.document import PolicyDocument, compile_policy, parse_policy
+from interceptors.policy.document import PolicyDocument, check_policy, compile_policy, parse_policy
 
-__all__ = ["Accept", "Channel", "Emit", "Policy", "PolicyDocument", "compile_policy", "parse_policy"]
+__all__ = [
+    "Accept",
+    "Channel",
+    "Emit",
+    "Policy",
+    "PolicyDocument",
+    "check_policy",
+    "compile_policy",
+    "parse_policy",
+]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from interceptors.bounded import BoundedMap
-from interceptors.envelope import Level
+from interceptors.envelope import CANDIDATES, Binding, Candidate, Level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-CANDIDATES = 3
-"""The most channels that a receiver tries for one physical name (specification, "Associated data")."""
 
 _CACHED_NAMES = 4096
 
@@ -58,6 +55,13 @@ class Channel:
     """Older envelopes are stale."""
     retry_window_ms: int = 2 * 60 * 1000
     """How long the same envelope at another coordinate counts as a producer's retry."""
+    candidate: Candidate = field(init=False, repr=False)
+    """What a message of this channel is that has neither type nor id, and whose body is not bound."""
+
+    def __post_init__(self) -> None:
+        """Make the candidate once, and not for every message."""
+        candidate = Candidate(Binding(self.name), self.lowest_level, self.senders)
+        object.__setattr__(self, "candidate", candidate)
 
 
 class Policy:

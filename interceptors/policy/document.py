@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from interceptors.envelope import Level
+from interceptors.envelope import CANDIDATES, Level
 from interceptors.errors import PolicyError
-from interceptors.policy.compiled import CANDIDATES, Accept, Channel, Emit, Policy
-from interceptors.policy.yaml_document import DocumentError, DocumentModel, parse_document
+from interceptors.policy.compiled import Accept, Channel, Emit, Policy
+from interceptors.policy.yaml_document import (
+    DocumentError,
+    DocumentModel,
+    parse_document,
+    validate_document,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
+_DURATION = re.compile(r"^([0-9]{1,9})(ms|s|m|h|d)$")
 _LONGEST_MS = 3650 * _UNITS["d"]
 _GLOB = re.compile(r"[*?\[]")
 
@@ -27,13 +35,16 @@ def _milliseconds(value: object) -> object:
     if match is None:
         msg = "write a duration as a number and a unit (ms, s, m, h, d), such as 90s or 7d"
         raise ValueError(msg)
-    return int(match[1]) * _UNITS[match[2]]
+    milliseconds = int(match[1]) * _UNITS[match[2]]
+    if milliseconds > _LONGEST_MS:
+        msg = "a duration is 3650d at most; give a shorter one"
+        raise ValueError(msg)
+    return milliseconds
 
 
 Duration = Annotated[
     int,
     BeforeValidator(_milliseconds, json_schema_input_type=Annotated[str, Field(pattern=_DURATION.pattern)]),
-    Field(le=_LONGEST_MS),
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
@@ -114,9 +125,30 @@ def parse_policy(text: str, source: str) -> Policy:
         PolicyError: with file, line, place and remedy.
     """
     try:
-        return compile_policy(parse_document(PolicyDocument, text, source), source)
+        document = parse_document(PolicyDocument, text, source)
     except DocumentError as error:
         raise PolicyError(str(error), path=error.path) from None
+    return compile_policy(document, source)
+
+
+def check_policy(values: Mapping[str, object], source: str) -> Policy:
+    """Check and compile a policy that is not written as text.
+
+    Args:
+        values: the document.
+        source: what to call it in errors.
+
+    Returns:
+        The compiled policy.
+
+    Raises:
+        PolicyError: with place and remedy.
+    """
+    try:
+        document = validate_document(PolicyDocument, dict(values), source)
+    except DocumentError as error:
+        raise PolicyError(str(error), path=error.path) from None
+    return compile_policy(document, source)
 
 
 def compile_policy(document: PolicyDocument, source: str = "policy") -> Policy:

@@ -20,6 +20,13 @@ class DocumentModel(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+_PLAIN = {
+    "missing": "this key is required; add it",
+    "invalid_key": "a key is text; put it in quotes",
+    "tuple_type": "should be a list",
+    "model_type": "should be a mapping of keys to values",
+}
+
 ModelT = TypeVar("ModelT", bound=DocumentModel)
 
 
@@ -66,20 +73,34 @@ def parse_document(model: type[ModelT], text: str, source: str) -> ModelT:
     Raises:
         DocumentError: with file, line, place and remedy of the first problem.
     """
-    try:
-        root = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        raise DocumentError(source, "", line, f"not readable as YAML: {error.problem}") from None
-    except yaml.YAMLError:
-        raise DocumentError(source, "", None, "not readable as YAML: not text") from None
+    root, data, unreadable = _read(text)
+    if unreadable is not None:
+        line, problem = unreadable
+        raise DocumentError(source, "", line, f"not readable as YAML: {problem}")
     if data is None:
         data = {}
     if not isinstance(data, dict):
         raise DocumentError(source, "", 1, "the document is a mapping of keys to values")
     return validate_document(model, data, source, root)
+
+
+def _read(text: str) -> tuple[yaml.Node | None, object, tuple[int | None, str] | None]:
+    """Give the nodes and values of a YAML text, or the line and the problem.
+
+    Nothing is raised, so that no error drags the text along as its context.
+    """
+    try:
+        return yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader), None  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        return None, None, (mark.line + 1 if mark else None, str(error.problem))
+    except yaml.YAMLError:
+        return None, None, (None, "not text")
+    except RecursionError:
+        return None, None, (None, "nested too deeply")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        # What PyYAML's constructors raise for a value that only looks like a date, a number or a tagged one.
+        return None, None, (None, "a date, number or tagged value that is none; quote it")
 
 
 def validate_document(
@@ -103,16 +124,17 @@ def validate_document(
         return model.model_validate(data)
     except pydantic.ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
-        # A key that is written wrongly is the reason for the one that is missing.
-        first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-        location = first["loc"]
-        problem = _remedy(model, location) if first["type"] == "extra_forbidden" else _plain(first)
-        raise DocumentError(source, _path(location), _line(root, location), problem) from None
+    # Raised out here, so that pydantic's error, which holds the values, is not the context of ours.
+    # A key that is written wrongly is the reason for the one that is missing.
+    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
+    location = first["loc"]
+    problem = _remedy(model, location) if first["type"] == "extra_forbidden" else _plain(first)
+    raise DocumentError(source, _path(location), _line(root, location), problem)
 
 
 def _plain(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose context is untyped
-    if error["type"] == "missing":
-        return "this key is required; add it"
+    if error["type"] in _PLAIN:
+        return _PLAIN[error["type"]]
     text: str = error["msg"]
     text = text.removeprefix("Value error, ").removeprefix("Input ")
     return text[:1].lower() + text[1:]
@@ -128,11 +150,9 @@ def _remedy(model: type[pydantic.BaseModel], location: Sequence[str | int]) -> s
 
 def _keys_at(model: type[pydantic.BaseModel], location: Sequence[str | int]) -> list[str]:
     for step in location:
-        if isinstance(step, int):
-            continue
-        found = _models_in(model.model_fields[step].annotation)
-        if found:
-            model = found[0]
+        field = model.model_fields.get(str(step))  # the steps into a list or a mapping are no fields
+        if field is not None:
+            model = next(iter(_models_in(field.annotation)), model)
     return list(model.model_fields)
 
 

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Writes policy.schema.json and configuration.schema.json, out of the models that read those documents.
+
+`python generate.py` writes the files, `python generate.py --check` exits 1 where one is not up to date.
+`span.schema.json` is written by hand: it is the contract that `to_otlp_json` is held to.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interceptors.policy import PolicyDocument
+from interceptors.tracing import Configuration
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FOLDER = Path(__file__).parent
+MODELS: dict[str, type[BaseModel]] = {
+    "policy.schema.json": PolicyDocument,
+    "configuration.schema.json": Configuration,
+}
+
+
+def text_of(model: type[BaseModel]) -> str:
+    """Give the schema of a model as the text of its file."""
+    schema = {"$schema": DIALECT} | model.model_json_schema()
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def is_current(path: Path, text: str) -> bool:
+    """Tell whether a file holds a text."""
+    return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+def main() -> None:
+    """Write the files, or check them.
+
+    Raises:
+        SystemExit: with --check, where a file is not up to date.
+    """
+    texts = {FOLDER / name: text_of(model) for name, model in MODELS.items()}
+    stale = [path for path, text in texts.items() if not is_current(path, text)]
+    if sys.argv[1:] == ["--check"]:
+        names = ", ".join(path.name for path in stale)
+        sys.exit(f"not up to date: {names}; run {Path(__file__).name}" if stale else 0)
+    for path in stale:
+        path.write_text(texts[path], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from interceptors.message import Message
+
+
+def test_the_repr_shows_where_a_message_goes_and_nothing_else() -> None:
+    message = Message(
+        "kafka",
+        "orders",
+        body=b"customer 4711",
+        type="customer-4711",
+        id="customer-4711",
+        envelopes=(b"4711",),
+        coordinate=("orders", 0, 4711),
+    )
+
+    assert repr(message) == "Message(system='kafka', destination='orders')"
+
+
+def test_a_message_is_what_its_bus_has_and_else_empty() -> None:
+    message = Message("kafka", "orders")
+
+    assert (message.body, message.type, message.id) == (None, "", "")
+    assert (message.envelopes, message.coordinate) == ((), None)
+
+
+def test_a_message_does_not_change() -> None:
+    message = Message("kafka", "orders")
+
+    with pytest.raises(AttributeError):
+        message.destination = "refunds"  # type: ignore[misc] # that it can't be is what is tested
