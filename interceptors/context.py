@@ -74,10 +74,13 @@ def new_root(*, sampled: bool = True) -> TraceContext:
 
 
 def child_of(parent: TraceContext | None) -> TraceContext:
-    """Give the context of a new span below a parent, or of a new trace where there is none."""
+    """Give the context of a new span below a parent, or of a new trace where there is none.
+
+    Labels stay behind: what travels on is for the policy to say, hop by hop.
+    """
     if parent is None:
         return new_root()
-    return TraceContext(parent.trace_id, os.urandom(8), parent.flags, parent.labels)
+    return TraceContext(parent.trace_id, os.urandom(8), parent.flags)
 
 
 def to_traceparent(context: TraceContext) -> str:
@@ -111,7 +114,10 @@ def current(context: Context | None = None) -> TraceContext | None:
     Args:
         context: OpenTelemetry's context, for whoever has it in hand.
     """
-    span = get_current_span(context).get_span_context()
+    active = get_current_span(context)
+    if isinstance(active, _CurrentSpan):
+        return active.trace_context
+    span = active.get_span_context()
     if not span.is_valid:
         return None
     return TraceContext(
@@ -153,7 +159,7 @@ class Scope:
         self._before: Context = otel_context.get_current()
         ours = otel_context.set_value(_TENANT, tenant, self._before)
         if span is not None:
-            ours = set_span_in_context(_span(span), ours)
+            ours = set_span_in_context(_CurrentSpan(span), ours)
         elif current_tenant(self._before) not in (None, tenant):
             ours = set_span_in_context(INVALID_SPAN, ours)
         self._ours: Context = ours
@@ -165,12 +171,22 @@ class Scope:
             otel_context.attach(self._before)
 
 
-def _span(context: TraceContext) -> NonRecordingSpan:
-    return NonRecordingSpan(
-        SpanContext(
-            int.from_bytes(context.trace_id, "big"),
-            int.from_bytes(context.span_id, "big"),
+class _CurrentSpan(NonRecordingSpan):
+    """OpenTelemetry's view of a context, made when somebody looks: few handlers do, and it costs."""
+
+    def __init__(self, context: TraceContext) -> None:
+        self.trace_context = context
+
+    def get_span_context(self) -> SpanContext:
+        """Give the context in OpenTelemetry's type."""
+        trace_id, span_id, flags, _ = self.trace_context
+        return SpanContext(
+            int.from_bytes(trace_id, "big"),
+            int.from_bytes(span_id, "big"),
             is_remote=False,
-            trace_flags=TraceFlags(context.flags),
+            trace_flags=TraceFlags(flags),
         )
-    )
+
+    def __repr__(self) -> str:
+        """Show no id."""
+        return f"NonRecordingSpan({self.trace_context!r})"

@@ -17,14 +17,14 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.envelope import Binding, Level, header_bytes
+from interceptors.envelope import Binding, Candidate, Level, header_bytes
 from interceptors.errors import Answer, EnvelopeError
 from interceptors.policy import Accept, Channel, Emit
 from interceptors.replay import Verdict
 
 if TYPE_CHECKING:
     from interceptors.context import TraceContext
-    from interceptors.envelope import Candidate, KeySet, Opened, Opener, Sealer
+    from interceptors.envelope import KeySet, Opened, Opener, Sealer
     from interceptors.message import Message
     from interceptors.policy import Policy
     from interceptors.replay import ReplayWindow
@@ -183,10 +183,14 @@ def on_receive(
 
 
 def _candidates(message: Message, channels: tuple[Channel, ...], *, binds_body: bool) -> list[Candidate]:
+    if not (binds_body or message.type or message.id):
+        return [channel.candidate for channel in channels]
     return [
-        channel.candidate._replace(binding=_binding(message, channel, binds_body=binds_body) or _UNKNOWN)
-        if binds_body or message.type or message.id
-        else channel.candidate
+        Candidate(
+            _binding(message, channel, binds_body=binds_body) or _UNKNOWN,
+            channel.lowest_level,
+            channel.senders,
+        )
         for channel in channels
     ]
 

@@ -48,7 +48,7 @@ class Verdict(StrEnum):
         return self in _CONTINUING
 
 
-_CONTINUING = frozenset({Verdict.FRESH, Verdict.REDELIVERY, Verdict.DUPLICATE})
+_CONTINUING = (Verdict.FRESH, Verdict.REDELIVERY, Verdict.DUPLICATE)
 
 
 class ReplayWindow:

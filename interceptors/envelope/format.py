@@ -74,14 +74,15 @@ def parse(envelope: bytes) -> Parsed:
         raise EnvelopeError(Answer.UNSUPPORTED_VERSION)
     if size not in _SIZES or envelope[1] > Level.MESSAGE:
         raise EnvelopeError(Answer.MALFORMED)
+    # By position, which is twice as fast: the fields stand in the order of the class.
     return Parsed(
-        prefix=envelope[:18],
-        level=_LEVELS[envelope[1]],
-        kid=envelope[2:18],
-        session=envelope[2:30],
-        nonce=envelope[30:42],
-        sealed=envelope[42:],
-        id=envelope[2:42],
+        envelope[:18],
+        _LEVELS[envelope[1]],
+        envelope[2:18],
+        envelope[2:30],
+        envelope[30:42],
+        envelope[42:],
+        envelope[2:42],
     )
 
 

@@ -19,7 +19,7 @@ _PLACEHOLDER = (HEADER_NAME, bytes(122))
 
 
 class _Appended(NamedTuple):
-    timestamp: int | None
+    timestamp: int
     key: Any
     value: Any
     headers: list[tuple[str, Any]]
@@ -31,6 +31,9 @@ class TracedBatch:
 
     The topic is known only when the batch is sent, and an envelope is bound to it. So what is appended is
     kept, measured with a placeholder in the envelope's stead, and built when it is sealed.
+
+    Attributes:
+        has_envelopes: whether it was sealed with any.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class TracedBatch:
         self._serialized = serialized
         self._measure = create()
         self._appended: list[_Appended] = []
+        self.has_envelopes = False
 
     def append(
         self,
@@ -65,7 +69,8 @@ class TracedBatch:
             timestamp=timestamp, key=key, value=value, headers=[*bare, _PLACEHOLDER]
         )
         if metadata is not None:
-            self._appended.append(_Appended(timestamp, key, value, bare, self._tracing.origin()))
+            # Its time is now, not when the batch is built.
+            self._appended.append(_Appended(metadata.timestamp, key, value, bare, self._tracing.origin()))
         return metadata
 
     def close(self) -> None:
@@ -94,12 +99,19 @@ class TracedBatch:
             The sendings to end when the batch is acknowledged, and the batch.
         """
         self.close()
-        appended = self._appended
         envelopes, sendings = self._tracing.send_batch(
-            [(Message(SYSTEM, topic, message.value), message.origin) for message in appended]
+            [(Message(SYSTEM, topic, message.value), message.origin) for message in self._appended]
         )
+        self.has_envelopes = any(envelope is not None for envelope in envelopes)
+        return sendings, self._built(envelopes)
+
+    def bare(self) -> Any:
+        """Build aiokafka's batch without envelopes."""
+        return self._built([None] * len(self._appended))
+
+    def _built(self, envelopes: Sequence[bytes | None]) -> Any:
         built = self._create()
-        for message, envelope in zip(appended, envelopes, strict=True):
+        for message, envelope in zip(self._appended, envelopes, strict=True):
             sealed = [] if envelope is None else [(HEADER_NAME, envelope)]
             built.append(
                 timestamp=message.timestamp,
@@ -107,4 +119,4 @@ class TracedBatch:
                 value=message.value,
                 headers=[*message.headers, *sealed],
             )
-        return sendings, built
+        return built

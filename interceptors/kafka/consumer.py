@@ -191,7 +191,9 @@ class TracedConsumer(Delegate):
             for record in records:
                 first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
             for partition, offset in first.items():
-                with contextlib.suppress(IllegalStateError):  # no longer ours: another consumer has it
+                # Where it is ours no longer, whoever has it goes on from what was committed. Where nothing is
+                # subscribed to any more, aiokafka says so with an assertion.
+                with contextlib.suppress(IllegalStateError, AssertionError):
                     self._wrapped.seek(partition, offset)
             raise
 

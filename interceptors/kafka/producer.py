@@ -15,15 +15,14 @@ from interceptors.message import Message
 from interceptors.tracing import Delegate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine
+    from collections.abc import Callable, Collection, Coroutine, Sequence
     from types import TracebackType
 
     from aiokafka import AIOKafkaProducer
 
     from interceptors.tracing import Sending, Tracing
 
-    Header = tuple[str, Any]
-    _Send = Callable[[list[Header]], Coroutine[Any, Any, asyncio.Future[Any]]]
+    _Send = Callable[[], Coroutine[Any, Any, asyncio.Future[Any]]]
 
 
 class TracedProducer(Delegate):
@@ -54,7 +53,7 @@ class TracedProducer(Delegate):
         self._tracing = tracing
         self._key_serializer = key_serializer
         self._value_serializer = value_serializer
-        self._again: set[asyncio.Future[Any]] = set()
+        self._unsettled: set[asyncio.Future[Any]] = set()
 
     async def send(  # noqa: PLR0917 - aiokafka's signature
         self,
@@ -78,29 +77,21 @@ class TracedProducer(Delegate):
         Returns:
             The future of the record's metadata.
         """
-        key, value = self.serialized(key, value)
-        wanted = self._tracing.sealing_key_wanted()
-        if wanted is not None:
-            await asyncio.to_thread(wanted)
+        await self._fetch_key()
+        try:
+            bare = stripped(headers or ())
+            key, value = self.serialized(key, value)
+        except Exception as error:
+            self._tracing.send(Message(SYSTEM, topic)).end(error)
+            raise
         sending = self._tracing.send(Message(SYSTEM, topic, value))
-        bare = stripped(headers) if headers else []
         if sending.span is not None:
             sending.span.tombstone = value is None
         send = partial(self._wrapped.send, topic, value, key, partition, timestamp_ms)
-        try:
-            if sending.envelope is None:
-                sent: asyncio.Future[Any] = await send(bare)
-            else:
-                try:
-                    sent = await send([*bare, (HEADER_NAME, sending.envelope)])
-                    sent = self._resending(sent, send, bare)
-                except MessageSizeTooLargeError:
-                    sent = await self._send_bare(send, bare)
-        except BaseException as error:
-            sending.end(error)
-            raise
-        sent.add_done_callback(partial(_acknowledged, sending))
-        return sent
+        if sending.envelope is None:
+            return await self._sent([sending], partial(send, bare))
+        sealed = [*bare, (HEADER_NAME, sending.envelope)]
+        return await self._sent([sending], partial(send, sealed), partial(send, bare))
 
     async def send_and_wait(  # noqa: PLR0917 - aiokafka's signature
         self,
@@ -142,19 +133,24 @@ class TracedProducer(Delegate):
         if not isinstance(batch, TracedBatch):
             untraced: asyncio.Future[Any] = await self._wrapped.send_batch(batch, topic, partition=partition)
             return untraced
-        wanted = self._tracing.sealing_key_wanted()
-        if wanted is not None:
-            await asyncio.to_thread(wanted)
+        await self._fetch_key()
         sendings, sealed = batch.seal(topic)
+        send = partial(self._wrapped.send_batch, topic=topic, partition=partition)
+        send_bare = (lambda: send(batch.bare())) if batch.has_envelopes else None
+        return await self._sent(sendings, partial(send, sealed), send_bare)
+
+    async def flush(self) -> None:
+        """Wait until everything is delivered or refused, as `AIOKafkaProducer.flush` does."""
+        await self._wrapped.flush()
+        while self._unsettled:
+            await asyncio.wait(self._unsettled)
+
+    async def stop(self) -> None:
+        """Deliver what waits, and stop the producer."""
         try:
-            sent: asyncio.Future[Any] = await self._wrapped.send_batch(sealed, topic, partition=partition)
-        except BaseException as error:
-            for sending in sendings:
-                sending.end(error)
-            raise
-        for sending in sendings:
-            sent.add_done_callback(partial(_acknowledged, sending))
-        return sent
+            await self.flush()  # aiokafka's own would turn away what has to go again
+        finally:
+            await self._wrapped.stop()
 
     async def __aenter__(self) -> Self:
         """Start the producer."""
@@ -165,7 +161,7 @@ class TracedProducer(Delegate):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop the producer."""
-        await self._wrapped.__aexit__(kind, error, traceback)
+        await self.stop()
 
     def serialized(self, key: Any, value: Any) -> tuple[Any, Any]:
         """Run the serializers that were given here, once."""
@@ -175,30 +171,64 @@ class TracedProducer(Delegate):
             value = self._value_serializer(value)
         return key, value
 
-    async def _send_bare(self, send: _Send, bare: list[Header]) -> asyncio.Future[Any]:
-        """Send without the envelope, where only the envelope made the message too large."""
-        sent = await send(bare)
+    async def _fetch_key(self) -> None:
+        wanted = self._tracing.sealing_key_wanted()
+        if wanted is not None:
+            await asyncio.to_thread(wanted)
+
+    async def _sent(
+        self, sendings: Sequence[Sending], send: _Send, send_bare: _Send | None = None
+    ) -> asyncio.Future[Any]:
+        """Send, and end the sendings with what becomes of it.
+
+        Args:
+            sendings: what is being sent.
+            send: sends it.
+            send_bare: sends it without envelopes, for where only those make it too large.
+        """
+        try:
+            try:
+                sent = await send()
+                if send_bare is not None:
+                    sent = self._resending(sent, send_bare)
+            except MessageSizeTooLargeError:
+                if send_bare is None:
+                    raise
+                sent = await self._send_bare(send_bare)
+        except BaseException as error:
+            for sending in sendings:
+                sending.end(error)
+            raise
+        for sending in sendings:
+            sent.add_done_callback(partial(_acknowledged, sending))
+        self._unsettled.add(sent)
+        sent.add_done_callback(self._unsettled.discard)
+        return sent
+
+    async def _send_bare(self, send: _Send) -> asyncio.Future[Any]:
+        sent = await send()
         self._tracing.counts["message too large with an envelope"] += 1
         return sent
 
-    def _resending(self, sent: asyncio.Future[Any], send: _Send, bare: list[Header]) -> asyncio.Future[Any]:
+    def _resending(self, sent: asyncio.Future[Any], send_bare: _Send) -> asyncio.Future[Any]:
         """Give a future that outlives a refusal for size: then the message goes again, without its envelope.
 
         A broker or a topic may allow less than the producer does.
         """
         given: asyncio.Future[Any] = sent.get_loop().create_future()
+        first = sent
 
         async def again() -> Any:
-            return await (await self._send_bare(send, bare))
+            return await (await self._send_bare(send_bare))
 
         def settle(sent: asyncio.Future[Any]) -> None:
             error = None if sent.cancelled() else sent.exception()
-            if isinstance(error, MessageSizeTooLargeError) and sent not in self._again:
+            if isinstance(error, MessageSizeTooLargeError) and sent is first:
                 second = sent.get_loop().create_task(again())
-                self._again.add(second)
+                self._unsettled.add(second)
                 second.add_done_callback(settle)
                 return
-            self._again.discard(sent)
+            self._unsettled.discard(sent)
             if given.done():  # the caller has cancelled it
                 return
             if sent.cancelled():
@@ -214,7 +244,7 @@ class TracedProducer(Delegate):
 
 def _acknowledged(sending: Sending, sent: asyncio.Future[Any]) -> None:
     error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
-    if sending.span is not None and error is None:
-        metadata = sent.result()
+    metadata = sent.result() if error is None else None
+    if sending.span is not None and metadata is not None:  # with acks=0 there is none
         sending.span.partition, sending.span.offset = metadata.partition, metadata.offset
     sending.end(error)

@@ -7,6 +7,7 @@ says, is refused.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -108,14 +109,23 @@ def read_key_file(path: Path, form: type[FileT]) -> FileT:
         ConfigurationError: it is missing, can be read by others, or is not of the form; the text names the
             file, the place and the remedy, and nothing of what the file holds.
     """
-    data = read_private_json(path)
+    return hold_to(form, read_private_json(path), f"{path}", "grant the keys anew")
+
+
+def hold_to(form: type[FileT], values: object, source: str, remedy: str) -> FileT:
+    """Hold values to the form of a key file, or of a part of one.
+
+    Raises:
+        ConfigurationError: they are not of the form; the text names the place, and none of the values.
+    """
     try:
-        return form.model_validate(data)
+        return form.model_validate(values)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(step) for step in first["loc"]) or "document"
-        msg = f"{path}: {place}: {first['type'].replace('_', ' ')}; grant the keys anew"
-        raise ConfigurationError(msg) from None
+    # Raised out here, so that pydantic's error, which holds the values, is not the context of ours.
+    place = ".".join(str(step) for step in first["loc"]) or "document"
+    msg = f"{source}: {place}: {first['type'].replace('_', ' ')}; {remedy}"
+    raise ConfigurationError(msg)
 
 
 def read_private_json(path: Path) -> Any:  # noqa: ANN401 - JSON
@@ -127,18 +137,19 @@ def read_private_json(path: Path) -> Any:  # noqa: ANN401 - JSON
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                msg = f"{path}: others can read this key file (mode {mode:04o}); run: chmod 600 {path}"
-                raise ConfigurationError(msg)
-            return json.load(file)
-    except OSError as error:
-        msg = f"{path}: can't be read ({error.strerror}); make it with: interceptors keys grant"
+            content = b"" if mode & 0o077 else file.read()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        msg = f"{path}: can't be read ({reason}); make it with: interceptors keys grant"
         raise ConfigurationError(msg) from None
-    except ValueError as error:
-        if isinstance(error, ConfigurationError):
-            raise
-        msg = f"{path}: not a key file: not JSON; grant the keys anew"
-        raise ConfigurationError(msg) from None
+    if mode & 0o077:
+        msg = f"{path}: others can read this key file (mode {mode:04o}); run: chmod 600 {path}"
+        raise ConfigurationError(msg)
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(content)
+    # Out here, so that the parser's error, which holds the text, is not the context of ours.
+    msg = f"{path}: not a key file: not JSON; grant the keys anew"
+    raise ConfigurationError(msg)
 
 
 def write_key_file(path: Path, content: _Part) -> None:

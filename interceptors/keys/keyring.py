@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -13,6 +14,7 @@ from interceptors.errors import KeyProblem, KeyProviderError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from interceptors.envelope import SenderKey
     from interceptors.keys.provider import KeyProvider
 
 P = ParamSpec("P")
@@ -24,8 +26,9 @@ UNKNOWN_FOR_MS = 5_000
 """For how long a key that could not be had is not asked for again."""
 
 MISSES_PER_SECOND = 20
-"""How many keys are asked for in a second at the most: a flood of made-up kids costs no more than that."""
+"""How many keys are asked for in vain in a second at the most: what a flood of made-up kids may cost."""
 
+_NONE: frozenset[bytes] = frozenset()
 _REMEMBERED_UNKNOWN = 4096
 
 
@@ -41,6 +44,9 @@ class Keyring:
 
         Args:
             provider: the service's source of keys.
+
+        Raises:
+            KeyProviderError: it can't be had which keys are revoked, so that nothing may be opened.
         """
         self._provider = provider
         self._lock = threading.Lock()
@@ -49,11 +55,11 @@ class Keyring:
         self._unknown_until: BoundedMap[bytes, int] = BoundedMap(_REMEMBERED_UNKNOWN)
         self._misses = 0
         self._misses_since = 0
-        self.keys = KeySet(revoked=provider.revoked())
+        self.keys = KeySet(revoked=_ask(provider.revoked))
 
-    def holds_sealer(self, tenant: str, now: int) -> bool:
-        """Tell whether `sealer` would answer out of memory."""
-        return tenant in self._sealers or now < (self._no_sealer_until.get(tenant) or 0)
+    def wants_sealer(self, tenant: str, now: int) -> bool:
+        """Tell whether `sealer` would ask the provider, and so may block."""
+        return tenant not in self._sealers and now >= (self._no_sealer_until.get(tenant) or 0)
 
     def sealer(self, tenant: str, now: int) -> Sealer | None:
         """Give the sealer of this service for a tenant.
@@ -68,24 +74,19 @@ class Keyring:
             The sealer, or None where its key can't be had, is revoked, or could not be had a moment ago.
         """
         found = self._sealers.get(tenant)
-        if found is not None:
+        if found is not None or not self.wants_sealer(tenant, now):
             return found
-        if now < (self._no_sealer_until.get(tenant) or 0):
-            return None
+        sealers = self._sealers
         try:
-            key = _ask(self._provider.sealing_key, tenant)
+            key = _ask(self._sealing_key, tenant)
+            # A sender can read what it has sent itself: a service that consumes its own topic.
+            _ask(self._hold, key, sealers)
         except KeyProviderError as error:
             self._no_sealer_until.set(tenant, now + UNKNOWN_FOR_MS)
             logger.warning("no sealing key, so messages go without an envelope: %s", error)
             return None
-        if key.kid in self.keys.revoked:
-            self._no_sealer_until.set(tenant, now + UNKNOWN_FOR_MS)
-            logger.warning("the sealing key %s is revoked, so messages go without an envelope", key.kid.hex())
-            return None
-        with self._lock:
-            # A sender can read what it has sent itself: a service that consumes its own topic.
-            self.keys = KeySet((*self.keys.held.values(), key), self.keys.revoked)
-            return self._sealers.setdefault(tenant, Sealer(key))
+        # After a change of keys these are the sealers of before, which nobody asks again.
+        return sealers.setdefault(tenant, Sealer(key))
 
     def wants(self, kid: bytes, now: int) -> bool:
         """Tell whether a key should be asked for before an envelope under it is opened.
@@ -95,7 +96,7 @@ class Keyring:
             now: milliseconds since the epoch.
 
         Returns:
-            False where it is held, revoked, was not to be had a moment ago, or too many were asked for.
+            False where it is held, revoked, was not to be had a moment ago, or too many others were not.
         """
         keys = self.keys
         if kid in keys.held or kid in keys.revoked or now < (self._unknown_until.get(kid) or 0):
@@ -111,19 +112,16 @@ class Keyring:
             kid: the key wanted.
             now: milliseconds since the epoch.
         """
-        self._misses += 1
+        held = False
         try:
-            key = _ask(self._provider.opening_key, kid)
-            revoked = _ask(self._provider.revoked)
+            while not held:  # once more after a change of keys in between
+                sealers = self._sealers
+                key = _ask(self._opening_key, kid)
+                held = _ask(self._hold, key, sealers, _ask(self._provider.revoked))
         except KeyProviderError:
             # The receiver's verdict (unknown key) says it; a line a message would let anyone fill the log.
+            self._misses += 1
             self._unknown_until.set(kid, now + UNKNOWN_FOR_MS)
-            return
-        if key.kid != kid:  # the kid commits to the key, so this is not the key that was asked for
-            self._unknown_until.set(kid, now + UNKNOWN_FOR_MS)
-            return
-        with self._lock:
-            self.keys = KeySet((*self.keys.held.values(), key), revoked)
 
     def after_fork(self) -> None:
         """Take new locks in a child: another thread of the parent may have held the old ones."""
@@ -138,16 +136,46 @@ class Keyring:
         except KeyProviderError as error:
             logger.warning("the keys were not refreshed, and those known before still hold: %s", error)
             return
+        # A key may have another use, or be gone. Those that are held are had anew here, before the old ones
+        # go, so that no message meets a keyring without its key.
+        keys: list[SenderKey] = []
+        for kid in self.keys.held:
+            with contextlib.suppress(KeyProviderError):
+                keys.append(_ask(self._opening_key, kid))
         with self._lock:
-            # Everything is had anew when it is next needed: a key may have another use, or be gone.
-            self.keys = KeySet(revoked=revoked)
+            self.keys = KeySet(keys, revoked)
             self._sealers = {}
             self._no_sealer_until.clear()
             self._unknown_until.clear()
 
+    def _sealing_key(self, tenant: str) -> SenderKey:
+        key = self._provider.sealing_key(tenant)
+        if key.tenant != tenant:
+            msg = f"the key that was given for the tenant {tenant!r} is another tenant's"
+            raise KeyProviderError(msg, problem=KeyProblem.DENIED)
+        if key.kid in self.keys.revoked:
+            msg = f"the sealing key {key.kid.hex()} is revoked"
+            raise KeyProviderError(msg, problem=KeyProblem.DENIED)
+        return key
+
+    def _opening_key(self, kid: bytes) -> SenderKey:
+        key = self._provider.opening_key(kid)
+        if key.kid != kid:  # the kid commits to the key, so this is not the key that was asked for
+            msg = f"the key that was given for the kid {kid.hex()} is another one"
+            raise KeyProviderError(msg, problem=KeyProblem.UNKNOWN)
+        return key
+
+    def _hold(self, key: SenderKey, sealers: dict[str, Sealer], revoked: frozenset[bytes] = _NONE) -> bool:
+        """Hold a key more, unless the keys have changed since `sealers` were the present ones."""
+        with self._lock:
+            if self._sealers is not sealers:
+                return False
+            self.keys = KeySet((*self.keys.held.values(), key), self.keys.revoked | revoked)
+            return True
+
 
 def _ask(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a provider, of which any fault must cost a trace at most: nothing foreign comes out of it."""
+    """Call a provider, or use what it gave: any fault of it costs a trace at most, and nothing foreign."""
     try:
         return call(*args, **kwargs)
     except KeyProviderError:

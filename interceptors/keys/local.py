@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +32,10 @@ class LocalKeys:
             ConfigurationError: it is missing, readable by others (mode other than 0600), or does not hold.
         """
         self._path = Path(path)
-        self._lock = threading.Lock()
+        self.service = ""
         self._signature = self._look()
         self._load()
+        self._told = self._keys
 
     def sealing_key(self, tenant: str) -> SenderKey:
         """Give this service's own key for a tenant."""
@@ -51,7 +51,8 @@ class LocalKeys:
     def opening_key(self, kid: bytes) -> SenderKey:
         """Give the key of a sender, looking at the file anew where it is not known yet."""
         key = self._keys.held.get(kid)
-        if key is None and self.refresh():
+        if key is None:
+            self._reload()
             key = self._keys.held.get(kid)
         if key is None:
             msg = f"{self._path} has no key with the kid {kid.hex()}"
@@ -63,28 +64,44 @@ class LocalKeys:
         return self._keys.revoked
 
     def refresh(self) -> bool:
-        """Read the file if it is another one than last time."""
-        with self._lock:
-            try:
-                signature = self._look()
-                if signature == self._signature:
-                    return False
+        """Read the file if it is another one than last time.
+
+        What `opening_key` has found changed is told here, too.
+        """
+        try:
+            self._reload()
+        except KeyProviderError:
+            if self._keys is self._told:
+                raise
+        keys = self._keys
+        changed = keys is not self._told
+        self._told = keys
+        return changed
+
+    def _reload(self) -> None:
+        """Read the file if it is another one. Without a lock: of two threads at once, both read it."""
+        try:
+            signature = self._look()
+            if signature != self._signature:
                 self._load()
-            except ConfigurationError as error:
-                raise KeyProviderError(str(error), problem=KeyProblem.UNREACHABLE) from None
-            self._signature = signature
-            return True
+                self._signature = signature
+        except ConfigurationError as error:
+            raise KeyProviderError(str(error), problem=KeyProblem.UNREACHABLE) from None
 
     def _look(self) -> _Signature:
         try:
             found = self._path.stat()
-        except OSError as error:
-            msg = f"{self._path}: can't be read ({error.strerror}); make it with: interceptors keys grant"
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            reason = error.strerror if isinstance(error, OSError) else "not a path"
+            msg = f"{self._path}: can't be read ({reason}); make it with: interceptors keys grant"
             raise ConfigurationError(msg) from None
         return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
 
     def _load(self) -> None:
         file = read_key_file(self._path, KeyringFile)
+        if self.service not in ("", file.service):
+            msg = f"{self._path}: holds the keys of {file.service!r} now, and was {self.service!r}'s"
+            raise ConfigurationError(msg)
         sealing: dict[str, SenderKey] = {}
         keys: list[SenderKey] = []
         revoked: list[bytes] = []
@@ -105,9 +122,10 @@ class LocalKeys:
             if not entry.revoked:
                 sealing[entry.tenant] = key
         try:
-            self._keys = KeySet(keys, revoked)
+            found = KeySet(keys, revoked)
         except ValueError as error:
             msg = f"{self._path}: {error}; grant the keys anew"
             raise ConfigurationError(msg) from None
-        self._sealing = sealing
         self.service = file.service
+        self._sealing = sealing
+        self._keys = found  # last: whoever sees that these have changed finds the others changed, too

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pydantic
@@ -20,6 +21,7 @@ class DocumentModel(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+_QUOTED = re.compile(r"""'(?!<)[^']{2,}'|"[^"]{2,}\"""")  # neither a character nor the kind of a token
 _PLAIN = {
     "missing": "this key is required; add it",
     "invalid_key": "a key is text; put it in quotes",
@@ -53,7 +55,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key_node, yaml.ScalarNode):
                 if key_node.value in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key_node.value!r} stands twice; keep one", key_node.start_mark
+                        None, None, f"the key `{key_node.value}` stands twice; keep one", key_node.start_mark
                     )
                 seen.add(key_node.value)
         return super().construct_mapping(node, deep)
@@ -93,7 +95,9 @@ def _read(text: str) -> tuple[yaml.Node | None, object, tuple[int | None, str] |
         return yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader), None  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        return None, None, (mark.line + 1 if mark else None, str(error.problem))
+        # A tag or an alias that is quoted may be a value that begins with "!" or "*" by chance.
+        problem = _QUOTED.sub("'…'", str(error.problem))
+        return None, None, (mark.line + 1 if mark else None, problem)
     except yaml.YAMLError:
         return None, None, (None, "not text")
     except RecursionError:

@@ -45,6 +45,7 @@ class Outbox:
         self._sink = sink
         self._capacity = capacity
         self._chore = chore
+        self._closed = False
         self._begin()
         dead_or_alive = weakref.ref(self)
 
@@ -53,7 +54,7 @@ class Outbox:
             if outbox is not None:
                 was_working = outbox._thread is not None  # noqa: SLF001 - its own class
                 outbox._begin()  # noqa: SLF001 - its own class
-                if was_working:
+                if was_working:  # closed stays closed
                     outbox.start()
 
         os.register_at_fork(after_in_child=in_child)
@@ -65,7 +66,6 @@ class Outbox:
         self._starting = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._closed = False
 
     def put(self, span: Span) -> None:
         """Take an ended span; returns at once."""

@@ -98,13 +98,14 @@ class Recorder:
             started: when the receiving began, in nanoseconds since the epoch.
             group: the consumer group.
         """
-        batches: dict[tuple[Channel, str], list[Receipt]] = {}
+        batches: dict[tuple[str, str], list[Receipt]] = {}
         for receipt in receipts:
             if receipt.traced:
-                batches.setdefault((receipt.channel, receipt.tenant or tenant), []).append(receipt)
+                batches.setdefault((receipt.channel.name, receipt.tenant or tenant), []).append(receipt)
         above = current()
-        for (channel, whose), batch in batches.items():
+        for (_, whose), batch in batches.items():
             origin = Origin(whose, above)
+            channel = batch[0].channel
             span = self._open(Operation.RECEIVE, system, channel, child_of(above), origin, started)
             if span is not None:
                 span.links = tuple(_link(receipt.opened.context) for receipt in batch if receipt.opened)

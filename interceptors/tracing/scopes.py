@@ -50,7 +50,7 @@ class Processing:
     Entering it again, in another task say, makes them current there; leaving or `end` ends the span once.
     """
 
-    __slots__ = ("_current", "_end", "_scope", "span")
+    __slots__ = ("_current", "_end", "_scopes", "span")
 
     def __init__(
         self,
@@ -62,14 +62,12 @@ class Processing:
         self.span = span
         self._current = current
         self._end = end
-        self._scope: Scope | None = None
+        self._scopes: list[Scope] = []
 
     def __enter__(self) -> Self:
         """Make span and tenant current."""
         if self._current is not None:
-            if self._scope is not None:
-                self._scope.leave()
-            self._scope = Scope(*self._current)
+            self._scopes.append(Scope(*self._current))
         return self
 
     def __exit__(
@@ -83,8 +81,9 @@ class Processing:
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span, and put back what was current; a second call changes nothing."""
-        scope, self._scope = self._scope, None
-        if scope is not None:
+        # Each task that entered it has a scope; leaving those of other tasks does nothing here, and they are
+        # kept for when those tasks end it.
+        for scope in reversed(self._scopes):
             scope.leave()
         span, self.span = self.span, None
         if span is not None:

@@ -14,15 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from opentelemetry.context import get_current
+
 from interceptors.bounded import BoundedMap
 from interceptors.context import Scope, child_of, current, current_tenant
 from interceptors.envelope import Opener, header_bytes
 from interceptors.errors import ConfigurationError, EnvelopeError
 from interceptors.keys import Keyring, LocalKeys, MemoryKeys
 from interceptors.pipeline import on_receive, on_send
-from interceptors.policy import Policy, PolicyDocument, compile_policy
+from interceptors.policy import Policy, check_policy
 from interceptors.policy.yaml_document import validate_document
-from interceptors.replay import ReplayWindow
+from interceptors.replay import ReplayWindow, Verdict
 from interceptors.spans import JsonLinesSink, MemorySink, Origin, Outbox, Recorder
 from interceptors.tracing.configuration import PRODUCTION, Export, read_configuration, read_policy
 from interceptors.tracing.scopes import Processing, Sending
@@ -85,7 +87,7 @@ class Tracing:
         self._keyring = Keyring(keys)
         self._opener = Opener()
         self._windows: dict[str, ReplayWindow] = {}
-        self._windows_lock = threading.Lock()
+        self._receiving = threading.Lock()
         self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
         # With no sink there are no spans, and the outbox's thread only looks after the keys.
         self._outbox = Outbox(sink or MemorySink(), chore=self._keyring.refresh)
@@ -108,13 +110,7 @@ class Tracing:
             ConfigurationError: a file is missing or does not hold; the text names file, place and remedy.
         """
         found = read_configuration(Path(path))
-        keys = LocalKeys(found.keys)
-        if keys.service != found.service:
-            msg = (
-                f"{path}: keys: {found.keys} holds the keys of {keys.service!r}, and this is "
-                f"{found.service!r}; run: interceptors keys grant {found.service}"
-            )
-            raise ConfigurationError(msg)
+        keys = _local_keys(found.keys, found.service, f"{path}: keys")
         return cls(
             service=found.service,
             tenant=found.tenant,
@@ -159,14 +155,13 @@ class Tracing:
         if isinstance(policy, (str, Path)):
             compiled = read_policy(Path(policy))
         else:
-            document = validate_document(PolicyDocument, {"version": 1} | dict(policy or {}), "policy")
-            compiled = compile_policy(document)
+            compiled = check_policy({"version": 1} | dict(policy or {}), "policy")
         parsed = validate_document(Export, dict(export or {}), "export")
         provider: KeyProvider
         if isinstance(keys, MemoryKeys):
             provider = keys.beside(service)
         else:
-            provider = MemoryKeys(service) if keys is None else LocalKeys(keys)
+            provider = MemoryKeys(service) if keys is None else _local_keys(keys, service, "keys")
         return cls(service=service, tenant=tenant, policy=compiled, keys=provider, sink=sink or _sink(parsed))
 
     @contextlib.contextmanager
@@ -223,10 +218,9 @@ class Tracing:
 
     def sealing_key_wanted(self) -> Callable[[], object] | None:
         """Give what to call, off the event loop, before `send`; None where nothing has to be fetched."""
-        tenant, now = current_tenant() or self._tenant, self._clock() // _NS_PER_MS
-        if self._keyring.holds_sealer(tenant, now):
-            return None
-        return partial(self._keyring.sealer, tenant, now)
+        tenant = current_tenant() or self._tenant
+        now = self._clock() // _NS_PER_MS
+        return partial(self._keyring.sealer, tenant, now) if self._keyring.wants_sealer(tenant, now) else None
 
     def opening_keys_wanted(self, envelopes: Iterable[object]) -> Callable[[], object] | None:
         """Give what to call, off the event loop, before `receive`; None where nothing has to be fetched.
@@ -234,22 +228,25 @@ class Tracing:
         Args:
             envelopes: the values of the envelope headers of what was received.
         """
-        now = self._clock() // _NS_PER_MS
-        wanted: set[bytes] = set()
+        held = self._keyring.keys.held
+        unknown: set[bytes] = set()
         for value in envelopes:
             try:
                 kid = header_bytes(value)[_KID]
             except EnvelopeError:
                 continue
-            if self._keyring.wants(kid, now):
-                wanted.add(kid)
-        if not wanted:
+            if kid not in held:
+                unknown.add(kid)
+        if not unknown:  # nearly always
             return None
-        return partial(self._fetch, wanted, now)
+        now = self._clock() // _NS_PER_MS
+        wanted = [kid for kid in unknown if self._keyring.wants(kid, now)]
+        return partial(self._fetch, wanted, now) if wanted else None
 
     def origin(self) -> Origin:
         """Give what a message that begins here belongs to: the current tenant and the current span."""
-        return Origin(current_tenant() or self._tenant, current())
+        context = get_current()
+        return Origin(current_tenant(context) or self._tenant, current(context))
 
     def send(self, message: Message) -> Sending:
         """Seal the trace of a message that is about to be sent, and open its span.
@@ -308,19 +305,22 @@ class Tracing:
             The verdict and what follows from it; nothing is raised, whatever the message holds.
         """
         now = self._clock() // _NS_PER_MS
-        receipt = on_receive(
-            message,
-            policy=self.policy,
-            keys=self._keyring.keys,
-            opener=self._opener,
-            window=self._window(consumer),
-            now=now,
-        )
-        verdict = receipt.verdict
-        if verdict is not None and verdict != "fresh":
-            self.counts[verdict.value] += 1
-        if receipt.rejected:
-            self.counts["rejected"] += 1
+        with self._receiving:
+            receipt = on_receive(
+                message,
+                policy=self.policy,
+                keys=self._keyring.keys,
+                opener=self._opener,
+                window=self._window(consumer),
+                now=now,
+            )
+            verdict = receipt.verdict
+            if verdict is not None and verdict is not Verdict.FRESH:
+                self.counts[verdict.value] += 1
+            rejected = receipt.rejected
+            if rejected:
+                self.counts["rejected"] += 1
+        if rejected:
             logger.warning("channel %r rejects a message: %s", receipt.channel.name, verdict)
         return receipt
 
@@ -375,8 +375,7 @@ class Tracing:
     def _window(self, consumer: str) -> ReplayWindow:
         window = self._windows.get(consumer)
         if window is None:
-            with self._windows_lock:
-                window = self._windows.setdefault(consumer, ReplayWindow())
+            window = self._windows[consumer] = ReplayWindow()
         return window
 
     def _note_unsealed(self, channel: str, reason: str) -> None:
@@ -391,7 +390,7 @@ class Tracing:
         def in_child() -> None:
             tracing = weak()
             if tracing is not None:
-                tracing._windows_lock = threading.Lock()  # noqa: SLF001 - its own class
+                tracing._receiving = threading.Lock()  # noqa: SLF001 - its own class
                 tracing._keyring.after_fork()  # noqa: SLF001 - its own class
 
         def at_exit() -> None:
@@ -401,6 +400,17 @@ class Tracing:
 
         os.register_at_fork(after_in_child=in_child)
         atexit.register(at_exit)
+
+
+def _local_keys(path: Path | str, service: str, place: str) -> LocalKeys:
+    keys = LocalKeys(path)
+    if keys.service != service:
+        msg = (
+            f"{place}: {path} holds the keys of {keys.service!r}, and this is {service!r}; "
+            f"run: interceptors keys grant {service}"
+        )
+        raise ConfigurationError(msg)
+    return keys
 
 
 def _sink(export: Export) -> SpanSink | None:

@@ -64,12 +64,12 @@ def test_a_root_has_ids_of_its_own() -> None:
     assert new_root(sampled=False).flags == RANDOM_TRACE_ID
 
 
-def test_a_child_changes_the_span_id_alone() -> None:
+def test_a_child_is_of_the_same_trace_and_has_no_labels() -> None:
     parent = TraceContext(TRACE_ID, SPAN_ID, SAMPLED, {"region": "eu"})
 
     child = child_of(parent)
 
-    assert child == parent._replace(span_id=child.span_id)
+    assert child == parent._replace(span_id=child.span_id, labels={})
     assert child.span_id != parent.span_id
     assert len(child.span_id) == 8
 

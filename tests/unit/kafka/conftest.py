@@ -1,0 +1,85 @@
+"""What the tests of the Kafka adapter share that needs no broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from interceptors import Tracing
+from interceptors.envelope import HEADER_NAME
+from interceptors.kafka.record import receive, wanted_keys
+from interceptors.keys import MemoryKeys
+from interceptors.message import Message
+from interceptors.spans import MemorySink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from interceptors.context import TraceContext
+    from interceptors.kafka import TracedRecord
+
+
+@pytest.fixture
+def keys() -> MemoryKeys:
+    """The keys that `checkout` and `billing` share."""
+    return MemoryKeys("store")
+
+
+@pytest.fixture
+def checkout(keys: MemoryKeys) -> Iterator[Tracing]:
+    """The service that sends."""
+    with Tracing.for_development("checkout", keys=keys, tenant="acme", sink=MemorySink()) as tracing:
+        yield tracing
+
+
+@pytest.fixture
+def spans() -> MemorySink:
+    """Where the spans of `billing` go; what is still open or waiting is not there yet."""
+    return MemorySink()
+
+
+@pytest.fixture
+def billing(keys: MemoryKeys, spans: MemorySink) -> Iterator[Tracing]:
+    """The service that receives."""
+    with Tracing.for_development("billing", keys=keys, tenant="acme", sink=spans) as tracing:
+        yield tracing
+
+
+@pytest.fixture
+def raw_record(checkout: Tracing) -> Callable[..., tuple[ConsumerRecord, TraceContext]]:
+    """Makes records as a bare consumer hands them out, each with the context of the span that sent it."""
+
+    def make(value: bytes | None = b"value", *, offset: int = 0) -> tuple[ConsumerRecord, TraceContext]:
+        sending = checkout.send(Message("kafka", "orders", value))
+        assert sending.span is not None
+        record = ConsumerRecord(
+            topic="orders",
+            partition=0,
+            offset=offset,
+            timestamp=1_000,
+            timestamp_type=0,
+            key=b"key",
+            value=value,
+            checksum=None,
+            serialized_key_size=3,
+            serialized_value_size=-1 if value is None else len(value),
+            headers=(("name", b"value"), (HEADER_NAME, sending.envelope)),
+        )
+        return record, sending.span.context
+
+    return make
+
+
+@pytest.fixture
+def received(billing: Tracing) -> Callable[[ConsumerRecord], TracedRecord]:
+    """Receives raw records as `billing`, its keys fetched."""
+
+    def receive_raw(raw: ConsumerRecord) -> TracedRecord:
+        wanted = billing.opening_keys_wanted(wanted_keys([raw]))
+        if wanted is not None:
+            wanted()
+        return receive(billing, raw, "consumer", "invoices")
+
+    return receive_raw

@@ -1,0 +1,94 @@
+"""What a received record becomes, whatever its headers hold."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from interceptors.envelope import HEADER_NAME
+from interceptors.kafka.record import envelopes, process, stripped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiokafka import ConsumerRecord
+
+    from interceptors import Tracing
+    from interceptors.context import TraceContext
+    from interceptors.kafka import TracedRecord
+    from interceptors.spans import MemorySink
+
+    RawRecord = Callable[..., tuple[ConsumerRecord, TraceContext]]
+    Received = Callable[[ConsumerRecord], TracedRecord]
+
+HOSTILE: list[Any] = [None, "", "text", b"", b"\xff", bytearray(b"\x11"), memoryview(b"\x11"), 1, 1.5, [], {}]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=repr)
+@pytest.mark.parametrize("name", [HEADER_NAME, "traceparent", ""])
+def test_no_header_raises_or_costs_the_record(
+    received: Received, raw_record: RawRecord, name: str, value: Any
+) -> None:
+    raw, _ = raw_record()
+    raw.headers = (("name", b"value"), (name, value))
+
+    record = received(raw)
+
+    assert record.value == b"value"
+    assert record.headers == (raw.headers[:1] if name == HEADER_NAME else raw.headers)
+    assert record.receipt.verdict == ("invalid" if name == HEADER_NAME else None)
+
+
+@pytest.mark.parametrize("body", [None, b"", "text", {"a": 1}, object()], ids=repr)
+def test_no_body_raises_or_costs_the_record(received: Received, raw_record: RawRecord, body: Any) -> None:
+    raw, _ = raw_record()
+    raw.value = body
+
+    assert received(raw).value is body
+
+
+def test_a_received_record_is_a_record_with_all_its_fields(received: Received, raw_record: RawRecord) -> None:
+    raw, parent = raw_record()
+    before = copy.copy(raw)
+
+    record = received(raw)
+
+    names = [field.name for field in dataclasses.fields(raw) if field.name != "headers"]
+    assert isinstance(record, type(raw))
+    assert [getattr(record, name) for name in names] == [getattr(raw, name) for name in names]
+    assert raw == before
+    assert record.receipt.parent == parent
+
+
+def test_its_repr_shows_where_it_lies_and_nothing_that_it_holds(
+    received: Received, raw_record: RawRecord
+) -> None:
+    record = received(raw_record(b"secret", offset=5)[0])
+
+    assert repr(record) == "TracedRecord('orders', partition=0, offset=5)"
+
+
+def test_a_record_is_processed_under_one_span_while_that_is_open(
+    billing: Tracing, spans: MemorySink, received: Received, raw_record: RawRecord
+) -> None:
+    record = received(raw_record()[0])
+    with process(billing, record) as outer, process(billing, record) as inner:
+        assert inner is outer
+    with process(billing, record) as again:
+        assert again is not outer
+
+    assert billing.flush()
+    assert len(spans.spans) == 2
+
+
+def test_headers_are_told_apart_by_their_whole_name() -> None:
+    others = [(f"{HEADER_NAME}-2", b"2"), (HEADER_NAME.upper(), b"3")]
+    headers = [(HEADER_NAME, b"1"), *others, (HEADER_NAME, b"4")]
+    before = list(headers)
+
+    assert envelopes(headers) == (b"1", b"4")
+    assert stripped(headers) == others
+    assert headers == before

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from interceptors.errors import ConfigurationError
+from interceptors.keys import KeyAdministration, Keyring, LocalKeys
+from interceptors.keys.administration import list_keys
+from interceptors.keys.key_file import KeyringFile, read_key_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Opens = Callable[[Keyring, bytes], str]
+    Seal = Callable[..., bytes]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+def held(path: Path) -> set[tuple[str, str, int, str]]:
+    """Tenant, sender, epoch and use of each key of a key file."""
+    return {
+        (key.tenant, key.sender, key.epoch, key.use) for key in list_keys(read_key_file(path, KeyringFile))
+    }
+
+
+def keyring(path: Path) -> Keyring:
+    return Keyring(LocalKeys(path))
+
+
+def test_a_grant_gives_the_own_key_and_those_of_the_senders_it_may_read_and_nothing_else(
+    administration: KeyAdministration, path: Path
+) -> None:
+    administration.root("globex")
+    administration.grant("checkout", "acme", ["billing", "billing", "search"], path)
+    assert held(path) == {
+        ("acme", "checkout", 1, "seal"),
+        ("acme", "billing", 1, "open"),
+        ("acme", "search", 1, "open"),
+    }
+    assert set(json.loads(path.read_text())) == {"version", "service", "keys"}
+
+
+def test_who_may_read_a_sender_opens_what_it_sealed_and_who_may_not_does_not(
+    administration: KeyAdministration, tmp_path: Path, seal: Seal, opens: Opens
+) -> None:
+    files = [tmp_path / f"{name}.json" for name in ("checkout", "reader", "stranger")]
+    administration.grant("checkout", "acme", [], files[0])
+    administration.grant("reader", "acme", ["checkout"], files[1])
+    administration.grant("stranger", "acme", ["search"], files[2])
+    checkout, reader, stranger = map(keyring, files)
+    envelope = seal(checkout)
+    assert opens(reader, envelope) == "checkout"
+    assert opens(stranger, envelope) == "unknown key"
+    assert opens(checkout, seal(reader)) == "unknown key"
+    assert administration.files() == sorted(files)
+
+
+def test_a_service_may_read_itself_and_still_seal(administration: KeyAdministration, path: Path) -> None:
+    administration.grant("checkout", "acme", ["checkout"], path)
+    assert held(path) == {("acme", "checkout", 1, "seal")}
+
+
+def test_a_grant_replaces_the_one_before(administration: KeyAdministration, path: Path) -> None:
+    administration.grant("checkout", "acme", ["billing"], path)
+    administration.grant("checkout", "acme", ["search"], path)
+    assert held(path) == {("acme", "checkout", 1, "seal"), ("acme", "search", 1, "open")}
+
+
+def test_grants_for_several_tenants_share_a_file_even_when_it_moves(
+    administration: KeyAdministration, path: Path, tmp_path: Path
+) -> None:
+    administration.root("globex")
+    administration.grant("checkout", "acme", [], path)
+    elsewhere = tmp_path / "elsewhere" / "keys.json"
+    administration.grant("checkout", "globex", ["billing"], elsewhere)
+    assert held(elsewhere) == {
+        ("acme", "checkout", 1, "seal"),
+        ("globex", "checkout", 1, "seal"),
+        ("globex", "billing", 1, "open"),
+    }
+    assert administration.files() == [elsewhere]
+
+
+def test_a_file_of_another_service_is_refused(administration: KeyAdministration, path: Path) -> None:
+    administration.grant("checkout", "acme", [], path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="holds the keys of 'checkout'; give each service"):
+        administration.grant("billing", "acme", [], path)
+    assert path.read_bytes() == before
+
+
+def test_a_grant_does_not_overwrite_the_roots(administration: KeyAdministration, tmp_path: Path) -> None:
+    roots = tmp_path / "roots.json"
+    before = roots.read_bytes()
+    with pytest.raises(ConfigurationError, match="holds the roots"):
+        administration.grant("checkout", "acme", [], tmp_path / "folder" / ".." / "roots.json")
+    assert roots.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256, "\ud800"])
+def test_a_name_that_no_key_can_have_is_refused(
+    administration: KeyAdministration, path: Path, name: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="root: tenant: string"):
+        administration.root(name)
+    with pytest.raises(ConfigurationError, match="grant: service: string"):
+        administration.grant(name, "acme", [], path)
+    with pytest.raises(ConfigurationError, match=r"grant: reads\.0: string"):
+        administration.grant("checkout", "acme", [name], path)
+    assert not path.exists()
+
+
+def test_what_needs_a_root_says_how_to_make_one(administration: KeyAdministration, path: Path) -> None:
+    calls: list[Callable[[], Any]] = [
+        lambda: administration.grant("checkout", "globex", [], path),
+        lambda: administration.rotate("globex"),
+        lambda: administration.promote("globex"),
+        lambda: administration.destroy("globex", 1),
+    ]
+    for call in calls:
+        with pytest.raises(ConfigurationError, match=r"'globex' has no root.* interceptors keys root globex"):
+            call()
+
+
+def test_a_second_root_is_refused(administration: KeyAdministration) -> None:
+    with pytest.raises(ConfigurationError, match=r"'acme' has a root; run: interceptors keys rotate acme"):
+        administration.root("acme")
+
+
+def test_the_life_of_an_epoch(
+    administration: KeyAdministration, path: Path, tmp_path: Path, seal: Seal, opens: Opens
+) -> None:
+    reader_path = tmp_path / "reader.json"
+    administration.grant("checkout", "acme", [], path)
+    administration.grant("reader", "acme", ["checkout"], reader_path)
+    first = seal(keyring(path))
+
+    assert administration.rotate("acme") == 2
+    # A service that has not got its new file yet still opens what is sealed now: the old epoch seals.
+    behind = keyring(reader_path)
+    rotated = seal(keyring(path))
+    assert rotated[2:18] == first[2:18]
+
+    assert administration.promote("acme") == 2
+    promoted = seal(keyring(path))
+    assert promoted[2:18] != first[2:18]
+    for envelope in (first, rotated, promoted):
+        assert opens(behind, envelope) == "checkout"
+        assert opens(keyring(reader_path), envelope) == "checkout"
+
+    administration.destroy("acme", 1)
+    reader = keyring(reader_path)
+    assert [opens(reader, envelope) for envelope in (first, rotated, promoted)] == [
+        "unknown key",
+        "unknown key",
+        "checkout",
+    ]
+    assert opens(reader, seal(keyring(path))) == "checkout"
+    assert administration.roots() == [("acme", 2, "seal")]
+
+
+def test_rotation_touches_no_other_tenant(administration: KeyAdministration, path: Path) -> None:
+    administration.root("globex")
+    administration.grant("checkout", "acme", [], path)
+    administration.grant("checkout", "globex", [], path)
+    administration.rotate("acme")
+    administration.promote("acme")
+    assert administration.roots() == [("acme", 1, "open"), ("globex", 1, "seal"), ("acme", 2, "seal")]
+    assert held(path) == {
+        ("acme", "checkout", 1, "open"),
+        ("acme", "checkout", 2, "seal"),
+        ("globex", "checkout", 1, "seal"),
+    }
+
+
+def test_an_epoch_that_waits_for_promotion_is_not_rotated(administration: KeyAdministration) -> None:
+    administration.rotate("acme")
+    with pytest.raises(ConfigurationError, match=r"epoch 2 of 'acme' opens only; promote it first"):
+        administration.rotate("acme")
+
+
+def test_an_epoch_that_seals_is_not_destroyed(administration: KeyAdministration) -> None:
+    with pytest.raises(ConfigurationError, match=r"epoch 1 of 'acme' seals; rotate and promote another"):
+        administration.destroy("acme", 1)
+
+
+def test_an_epoch_that_is_not_there_is_not_destroyed(administration: KeyAdministration) -> None:
+    administration.rotate("acme")
+    with pytest.raises(ConfigurationError, match="'acme' has no epoch 3; it has 1, 2"):
+        administration.destroy("acme", 3)
+
+
+def test_a_revoked_key_neither_opens_nor_seals(
+    administration: KeyAdministration, path: Path, tmp_path: Path, seal: Seal, opens: Opens
+) -> None:
+    reader_path = tmp_path / "reader.json"
+    administration.grant("checkout", "acme", [], path)
+    administration.grant("reader", "acme", ["checkout"], reader_path)
+    envelope = seal(keyring(path))
+    administration.revoke(envelope[2:18].hex().upper())
+    assert opens(keyring(reader_path), envelope) == "revoked key"
+    assert keyring(path).sealer("acme", 1) is None
+    listing = administration.keys()
+    assert [line.use for line in listing if line.sender == "checkout"] == ["revoked"]
+    # The way out: an epoch of its own.
+    administration.rotate("acme")
+    administration.promote("acme")
+    assert opens(keyring(reader_path), seal(keyring(path))) == "checkout"
+    assert opens(keyring(reader_path), envelope) == "revoked key"
+
+
+def test_a_kid_that_no_grant_has_is_not_revoked(administration: KeyAdministration) -> None:
+    with pytest.raises(ConfigurationError, match=r"no grant has a key with the kid '00'.*keys list"):
+        administration.revoke("00")
+
+
+def test_the_listing_has_each_key_once_and_no_key_material(
+    administration: KeyAdministration, path: Path, tmp_path: Path
+) -> None:
+    administration.grant("checkout", "acme", ["billing"], path)
+    administration.grant("search", "acme", ["billing"], tmp_path / "search.json")
+    listing = administration.keys()
+    assert [(line.sender, line.use) for line in listing] == [
+        ("billing", "open"),
+        ("checkout", "seal"),
+        ("search", "seal"),
+    ]
+    secrets = {key["sender_key"] for key in json.loads(path.read_text())["keys"]}
+    secrets |= {root["root"] for root in json.loads((tmp_path / "roots.json").read_text())["roots"]}
+    shown = repr((listing, administration.roots(), administration))
+    assert not [secret for secret in secrets if secret in shown]
+
+
+def test_the_next_administration_goes_on_where_the_last_one_stopped(
+    administration: KeyAdministration, path: Path, tmp_path: Path
+) -> None:
+    administration.grant("checkout", "acme", [], path)
+    administration.revoke(administration.keys()[0].kid)
+    again = KeyAdministration(str(tmp_path / "roots.json"))
+    assert again.keys() == administration.keys()
+    assert again.rotate("acme") == 2
+
+
+def test_roots_that_others_can_read_are_refused(administration: KeyAdministration, tmp_path: Path) -> None:
+    administration.rotate("acme")
+    roots = tmp_path / "roots.json"
+    roots.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="others can read this key file"):
+        KeyAdministration(roots)

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from interceptors.envelope import SenderKey
+from interceptors.errors import ConfigurationError
+from interceptors.keys.key_file import KeyEntry, KeyringFile, RootFile, read_key_file, write_key_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KEY = "5e" * 32
+
+
+def keyring_file(*senders: str) -> KeyringFile:
+    entries = (KeyEntry(tenant="acme", sender=sender, sender_key=KEY) for sender in senders)
+    return KeyringFile(service="checkout", keys=tuple(entries))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+def private(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return path
+
+
+def test_what_is_written_is_read(path: Path) -> None:
+    written = keyring_file("checkout", "billing")
+    write_key_file(path, written)
+    assert read_key_file(path, KeyringFile) == written
+
+
+def test_a_written_file_is_its_owners_alone_and_its_folder_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "deeper" / "keys.json"
+    write_key_file(path, keyring_file())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610, 0o601])
+def test_a_file_that_others_can_use_is_refused(path: Path, mode: int) -> None:
+    write_key_file(path, keyring_file())
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match=rf"keys\.json: others .*mode {mode:04o}.*chmod 600"):
+        read_key_file(path, KeyringFile)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
+def test_a_file_of_its_owners_alone_is_read(path: Path, mode: int) -> None:
+    write_key_file(path, keyring_file())
+    path.chmod(mode)
+    assert read_key_file(path, KeyringFile).service == "checkout"
+
+
+def test_a_missing_file_is_named_with_the_command_that_makes_one(path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"keys\.json: can't be read .*interceptors keys grant"):
+        read_key_file(path, KeyringFile)
+
+
+def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        read_key_file(tmp_path, KeyringFile)
+
+
+def test_a_path_with_a_nul_is_no_key_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="not a path"):
+        read_key_file(tmp_path / "a\0b", KeyringFile)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"service: checkout", b"{", b"\xff\xfe\xfd", b"[" * 100_000, b"9" * 5000],
+    ids=["empty", "yaml", "cut off", "not text", "nested without end", "a number without end"],
+)
+def test_what_is_not_json_is_refused(path: Path, content: bytes) -> None:
+    with pytest.raises(ConfigurationError, match=r"keys\.json: not a key file: not JSON; grant") as raised:
+        read_key_file(private(path, content), KeyringFile)
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b"[]", "document"),
+        (b"null", "document"),
+        (b"{}", "service"),
+        (b'{"service": "a", "version": 2}', "version"),
+        (b'{"service": "a", "key": []}', "key"),
+        (b'{"service": ""}', "service"),
+        (b'{"service": "a", "keys": [{"tenant": "t"}]}', r"keys\.0\.sender"),
+    ],
+)
+def test_what_is_not_of_the_form_is_refused_with_its_place(path: Path, content: bytes, place: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"keys\.json: {place}: .*; grant the keys anew"):
+        read_key_file(private(path, content), KeyringFile)
+
+
+@pytest.mark.parametrize("key", [KEY[:-2], KEY + "00", KEY.upper(), KEY[:-1] + "g", ""])
+def test_a_key_of_another_form_is_refused_and_not_shown(path: Path, key: str) -> None:
+    content = f'{{"roots": [{{"tenant": "acme", "epoch": 1, "root": "{key}"}}]}}'
+    with pytest.raises(ConfigurationError, match=r"roots\.0\.root") as raised:
+        read_key_file(private(path, content.encode()), RootFile)
+    assert KEY[:-2] not in f"{raised.value!r}".lower()
+    assert raised.value.__context__ is None
+
+
+def test_an_entry_gives_its_key_if_its_kid_is_that_of_the_key() -> None:
+    key = SenderKey("acme", "checkout", bytes.fromhex(KEY))
+    entry = KeyEntry(tenant="acme", sender="checkout", sender_key=KEY, kid=key.kid.hex())
+    assert entry.load() == key
+
+
+def test_a_kid_of_another_key_is_refused() -> None:
+    entry = KeyEntry(tenant="acme", sender="checkout", sender_key=KEY, kid="00" * 16)
+    with pytest.raises(ConfigurationError, match=r"the kid 0{32} is not that of its key; grant"):
+        entry.load()
+
+
+def test_where_no_folder_can_be_made_no_file_is_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"can't be written .*give another place"):
+        write_key_file(tmp_path / "file" / "keys.json", keyring_file())
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_key_file(path, keyring_file("before"))
+
+    def no_space(_: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(ConfigurationError, match="No space left"):
+        write_key_file(path, keyring_file("after"))
+    assert read_key_file(path, KeyringFile) == keyring_file("before")
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_reader_never_sees_half_a_file(path: Path, in_thread: Callable[..., Any]) -> None:
+    short, long = keyring_file(), keyring_file(*(f"sender-{number}" for number in range(50)))
+    write_key_file(path, short)
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for _ in range(20):
+                write_key_file(path, long)
+                write_key_file(path, short)
+        finally:
+            done.set()
+
+    writer = in_thread(write)
+    while not done.is_set():
+        assert read_key_file(path, KeyringFile) in (short, long)
+    writer.result()

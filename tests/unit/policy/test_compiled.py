@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from interceptors.envelope import Binding, Level
+from interceptors.policy import Accept, Channel, Emit, Policy
+
+A, B, C, D = (Channel(name) for name in "abcd")
+DEFAULT = Channel("default", emit=Emit.NONE)
+
+
+def test_a_listed_name_is_its_channel() -> None:
+    policy = Policy({("kafka", "orders"): [A]}, [], DEFAULT)
+    assert policy.channels("kafka", "orders") == (A,)
+
+
+def test_a_name_that_nobody_lists_is_its_own_channel_under_the_defaults_rules() -> None:
+    (found,) = Policy({("kafka", "orders"): [A]}, [], DEFAULT).channels("kafka", "payments")
+    assert (found.name, found.emit) == ("payments", Emit.NONE)
+    assert found.candidate.binding == Binding("payments")
+
+
+def test_a_name_on_another_bus_is_another_name() -> None:
+    policy = Policy({("kafka", "orders"): [A]}, [("kafka", "ord*", B)], DEFAULT)
+    assert [channel.name for channel in policy.channels("amqp", "orders")] == ["orders"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        ("orders.retry.1", True),
+        ("orders.retry.10", False),
+        ("xorders.retry.1", False),
+        ("ORDERS.retry.1", False),
+        ("orders_retry.1", False),
+    ],
+)
+def test_a_glob_fits_the_whole_name_and_its_case(name: str, fits: bool) -> None:  # noqa: FBT001 - a parameter
+    policy = Policy({}, [("kafka", "orders.retry.[0-9]", A)], DEFAULT)
+    assert (policy.channels("kafka", name) == (A,)) is fits
+
+
+def test_exact_names_come_before_globs_and_globs_in_the_documents_order() -> None:
+    policy = Policy({("kafka", "orders"): [C]}, [("kafka", "ord*", B), ("kafka", "*", A)], DEFAULT)
+    assert policy.channels("kafka", "orders") == (C, B, A)
+    assert policy.channels("kafka", "ordinal") == (B, A)
+
+
+def test_a_channel_that_fits_twice_is_tried_once() -> None:
+    policy = Policy({("kafka", "orders"): [A]}, [("kafka", "ord*", A), ("kafka", "*", B)], DEFAULT)
+    assert policy.channels("kafka", "orders") == (A, B)
+
+
+def test_no_more_than_three_are_tried() -> None:
+    globs = [("kafka", "*", channel) for channel in (B, C, D)]
+    assert Policy({("kafka", "orders"): [A]}, globs, DEFAULT).channels("kafka", "orders") == (A, B, C)
+    exact = Policy({("kafka", "orders"): [A, B, C, D]}, [], DEFAULT)
+    assert exact.channels("kafka", "orders") == (A, B, C)
+
+
+def test_a_name_is_looked_up_once_and_any_number_of_names_is_bounded() -> None:
+    policy = Policy({}, [("kafka", "a*", A)], DEFAULT)
+    for number in range(10_000):
+        policy.channels("kafka", f"b{number}")
+    assert len(policy._found) <= 4096
+    first = policy.channels("kafka", "anything")
+    assert policy.channels("kafka", "anything") is first
+
+
+def test_a_channel_knows_what_a_plain_message_of_it_is_bound_to() -> None:
+    channel = Channel("orders", senders=frozenset({"checkout"}), lowest_level=Level.TENANT)
+    assert channel.candidate == (Binding("orders"), Level.TENANT, frozenset({"checkout"}))
+
+
+def test_the_built_in_rules_are_those_of_the_specification() -> None:
+    assert (A.emit, A.accept, A.senders) == (Emit.SEALED, Accept.OPTIONAL, None)
+    assert (A.level, A.lowest_level) == (Level.CHANNEL, Level.CHANNEL)
+    assert (A.max_age_ms, A.retry_window_ms) == (7 * 24 * 60 * 60 * 1000, 2 * 60 * 1000)

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from interceptors.envelope import Level
+from interceptors.errors import PolicyError
+from interceptors.policy import (
+    Accept,
+    Channel,
+    Emit,
+    PolicyDocument,
+    check_policy,
+    compile_policy,
+    parse_policy,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def channel(
+    rules: Mapping[str, object] | None = None, default: Mapping[str, object] | None = None
+) -> Channel:
+    entry = {"name": "orders", "match": {"kafka": ["orders"]}} | dict(rules or {})
+    policy = check_policy({"version": 1, "channels": [entry], "default": default or {}}, "policy")
+    (found,) = policy.channels("kafka", "orders")
+    return found
+
+
+def refused(rules: Mapping[str, object], default: Mapping[str, object] | None = None) -> PolicyError:
+    with pytest.raises(PolicyError) as raised:
+        channel(rules, default)
+    return raised.value
+
+
+def test_an_empty_policy_traces_every_name() -> None:
+    assert parse_policy("version: 1", "p").channels("kafka", "orders") == (Channel("orders"),)
+
+
+def test_every_rule_is_taken_over() -> None:
+    rules = {
+        "emit": "none",
+        "accept": "reject",
+        "senders": ["checkout", "billing"],
+        "binding": "message",
+        "lowest_level": "type",
+        "max_age": "36h",
+        "retry_window": "250ms",
+    }
+    assert channel(rules) == Channel(
+        "orders",
+        emit=Emit.NONE,
+        accept=Accept.REJECT,
+        senders=frozenset({"checkout", "billing"}),
+        level=Level.MESSAGE,
+        lowest_level=Level.TYPE,
+        max_age_ms=36 * 3_600_000,
+        retry_window_ms=250,
+    )
+
+
+DEFAULT = {
+    "emit": "none",
+    "accept": "required",
+    "senders": ["checkout"],
+    "binding": "type",
+    "lowest_level": "tenant",
+    "max_age": "1d",
+    "retry_window": "0s",
+}
+
+
+def test_what_a_channel_leaves_out_is_the_defaults() -> None:
+    expected = Channel(
+        "orders",
+        emit=Emit.NONE,
+        accept=Accept.REQUIRED,
+        senders=frozenset({"checkout"}),
+        level=Level.TYPE,
+        lowest_level=Level.TENANT,
+        max_age_ms=86_400_000,
+        retry_window_ms=0,
+    )
+    assert channel(default=DEFAULT) == expected
+    unlisted = check_policy({"version": 1, "default": DEFAULT}, "p").channels("kafka", "orders")
+    assert unlisted == (expected,)
+
+
+def test_what_a_channel_says_wins_over_the_default() -> None:
+    found = channel(
+        {
+            "emit": "sealed",
+            "accept": "optional",
+            "senders": ["billing"],
+            "max_age": "2d",
+            "retry_window": "5s",
+        },
+        DEFAULT,
+    )
+    assert (found.emit, found.accept, found.senders) == (Emit.SEALED, Accept.OPTIONAL, frozenset({"billing"}))
+    assert (found.max_age_ms, found.retry_window_ms) == (2 * 86_400_000, 5000)
+
+
+def test_consumers_accept_no_looser_binding_than_the_channels_own() -> None:
+    assert channel({"binding": "message"}).lowest_level is Level.MESSAGE
+    assert channel({"binding": "message"}, {"lowest_level": "tenant"}).lowest_level is Level.MESSAGE
+    assert channel({"binding": "tenant"}).lowest_level is Level.TENANT
+
+
+@pytest.mark.parametrize(
+    ("rules", "path"),
+    [
+        ({"binding": "channel", "lowest_level": "message"}, "channels[0].lowest_level"),
+        ({"lowest_level": "type"}, "channels[0].lowest_level"),
+    ],
+)
+def test_a_level_that_every_envelope_is_below_is_refused(rules: dict[str, object], path: str) -> None:
+    error = refused(rules)
+    assert error.path == path
+    assert "every envelope would be refused" in str(error)
+
+
+def test_a_default_that_nothing_could_satisfy_is_refused() -> None:
+    assert refused({}, {"lowest_level": "message"}).path == "default.lowest_level"
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("1ms", 1), ("90s", 90_000), ("2m", 120_000), ("1h", 3_600_000), ("3650d", 3650 * 86_400_000)],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, milliseconds: int) -> None:
+    assert channel({"max_age": text}).max_age_ms == milliseconds
+
+
+@pytest.mark.parametrize(
+    "value", ["", "7", 7, 7.0, True, "d", "-1d", "1.5h", "1 d", "1w", "1d1h", "1D", "٣d", []]
+)
+def test_what_is_no_duration_is_refused_with_an_example(value: object) -> None:
+    error = refused({"retry_window": value})
+    assert error.path == "channels[0].retry_window"
+    assert "such as 90s or 7d" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ({"senders": []}, "an empty list of senders accepts nobody"),
+        ({"accept": "none", "senders": ["checkout"]}, "`senders` has no meaning"),
+        ({"max_age": "0s"}, "makes every envelope stale"),
+        ({"max_age": "3651d"}, "a duration is 3650d at most; give a shorter one"),
+        ({"emit": "clear"}, "should be 'sealed' or 'none'"),
+        ({"accept": True}, "should be 'optional'"),
+        ({"binding": "body"}, "should be 'tenant', 'channel', 'type' or 'message'"),
+        ({"match": {"kafka": []}}, "at least 1 item"),
+        ({"match": {}}, "this key is required; add it"),
+        ({"match": {"kafka": [""]}}, "at least 1 character"),
+        ({"name": "x" * 256}, "at most 255 characters"),
+        ({"senders": ["\ud800"]}, "valid string"),
+        ({"sender": ["checkout"]}, "did you mean 'senders'?"),
+    ],
+)
+def test_rules_that_do_not_hold_are_refused_with_their_place(rules: dict[str, Any], problem: str) -> None:
+    error = refused(rules)
+    assert error.path.startswith("channels[0]")
+    assert problem in str(error)
+    assert str(error).startswith(f"policy: {error.path}: ")
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_version_is_refused(version: object) -> None:
+    with pytest.raises(PolicyError) as raised:
+        check_policy({"version": version}, "policy")
+    assert raised.value.path == "version"
+
+
+def test_a_missing_version_is_asked_for() -> None:
+    with pytest.raises(PolicyError, match="p: version: this key is required; add it"):
+        check_policy({}, "p")
+
+
+def test_two_channels_with_one_name_are_refused() -> None:
+    entries = [{"name": "orders", "match": {"kafka": [topic]}} for topic in "ab"]
+    with pytest.raises(PolicyError, match="'orders' is taken; give each channel its own name") as raised:
+        check_policy({"version": 1, "channels": entries}, "policy")
+    assert raised.value.path == "channels[1].name"
+
+
+def test_a_topic_that_more_channels_list_than_a_consumer_tries_is_refused() -> None:
+    entries = [{"name": name, "match": {"kafka": ["shared"]}} for name in "abcd"]
+    policy = compile_policy(PolicyDocument.model_validate({"version": 1, "channels": entries[:3]}))
+    assert [channel.name for channel in policy.channels("kafka", "shared")] == ["a", "b", "c"]
+    with pytest.raises(PolicyError, match="'shared' is listed by more than 3 channels") as raised:
+        check_policy({"version": 1, "channels": entries}, "policy")
+    assert raised.value.path == "channels[3].match.kafka"
+
+
+def test_names_and_globs_may_stand_beside_each_other() -> None:
+    policy = parse_policy(
+        "version: 1\nchannels: [{name: orders, match: {kafka: [orders, 'orders.*', 'ord?', 'o[1-3]']}}]", "p"
+    )
+    for topic in ("orders", "orders.retry", "ordx", "o2"):
+        assert [channel.name for channel in policy.channels("kafka", topic)] == ["orders"]
+    assert [channel.name for channel in policy.channels("kafka", "o4")] == ["o4"]
+
+
+def test_an_error_in_a_file_names_file_line_place_and_remedy() -> None:
+    text = "version: 1\nchannels:\n  - name: orders\n    match: {kafka: [orders]}\n    acept: reject\n"
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(text, "policy.yaml")
+    assert str(raised.value) == "policy.yaml:5: channels[0].acept: unknown key; did you mean 'accept'?"
+    assert raised.value.path == "channels[0].acept"

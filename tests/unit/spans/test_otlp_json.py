@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from interceptors.context import TraceContext
+from interceptors.spans import Link, Operation, to_otlp_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interceptors.spans import Span
+
+START = 1_790_000_000_000_000_000
+
+
+def attributes(written: dict[str, Any]) -> dict[str, object]:
+    return {attribute["key"]: next(iter(attribute["value"].values())) for attribute in written["attributes"]}
+
+
+def test_the_least_that_a_span_says(make_span: Callable[..., Span]) -> None:
+    assert to_otlp_json(make_span()) == {
+        "traceId": "ab" * 16,
+        "spanId": "cd" * 8,
+        "flags": 3,
+        "name": "send orders",
+        "kind": 4,
+        "startTimeUnixNano": str(START),
+        "endTimeUnixNano": str(START + 5),
+        "attributes": [
+            {"key": "service.name", "value": {"stringValue": "checkout"}},
+            {"key": "messaging.system", "value": {"stringValue": "kafka"}},
+            {"key": "messaging.operation.name", "value": {"stringValue": "send"}},
+            {"key": "messaging.operation.type", "value": {"stringValue": "send"}},
+            {"key": "messaging.destination.name", "value": {"stringValue": "orders"}},
+            {"key": "interceptors.tenant", "value": {"stringValue": "acme"}},
+        ],
+        "links": [],
+        "status": {},
+    }
+
+
+def test_the_most_that_a_span_says(make_span: Callable[..., Span]) -> None:
+    written = to_otlp_json(
+        make_span(
+            operation=Operation.PROCESS,
+            parent_span_id=b"\x01" * 8,
+            error_type="TimeoutError",
+            sender="billing",
+            verdict="invalid",
+            answer="not authentic",
+            links=(Link(b"\x02" * 16, b"\x03" * 8), Link(b"\x04" * 16, b"\x05" * 8)),
+            partition=0,
+            offset=0,
+            consumer_group="workers",
+            batch_size=7,
+            tombstone=True,
+        )
+    )
+    assert (written["name"], written["kind"]) == ("process orders", 5)
+    assert written["parentSpanId"] == "01" * 8
+    assert written["status"] == {"code": 2}
+    assert written["links"] == [
+        {"traceId": "02" * 16, "spanId": "03" * 8},
+        {"traceId": "04" * 16, "spanId": "05" * 8},
+    ]
+    assert attributes(written) == {
+        "service.name": "checkout",
+        "messaging.system": "kafka",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": "orders",
+        "messaging.destination.partition.id": "0",
+        "messaging.kafka.offset": "0",
+        "messaging.kafka.message.tombstone": True,
+        "messaging.consumer.group.name": "workers",
+        "messaging.batch.message_count": "7",
+        "error.type": "TimeoutError",
+        "interceptors.tenant": "acme",
+        "interceptors.sender": "billing",
+        "interceptors.verdict": "invalid",
+        "interceptors.answer": "not authentic",
+    }
+
+
+def test_each_value_is_written_as_its_type(make_span: Callable[..., Span]) -> None:
+    written: dict[str, Any] = to_otlp_json(make_span(partition=3, offset=4, tombstone=True))
+    assert [attribute["value"] for attribute in written["attributes"]][5:8] == [
+        {"stringValue": "3"},
+        {"intValue": "4"},
+        {"boolValue": True},
+    ]
+
+
+def test_labels_stay_in_the_envelope(make_span: Callable[..., Span]) -> None:
+    context = TraceContext(b"\xab" * 16, b"\xcd" * 8, labels={"region": "north"})
+    assert "north" not in json.dumps(to_otlp_json(make_span(context=context)))

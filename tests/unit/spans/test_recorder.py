@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from interceptors.context import Scope, TraceContext, child_of, new_root
+from interceptors.envelope import Opened
+from interceptors.errors import Answer
+from interceptors.pipeline import Receipt
+from interceptors.policy import Accept, Channel
+from interceptors.replay import Verdict
+from interceptors.spans import Link, MemorySink, Operation, Origin, Outbox, Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ORDERS, PAYMENTS = Channel("orders"), Channel("payments")
+UNSAMPLED = new_root(sampled=False)
+
+
+@pytest.fixture
+def sink() -> MemorySink:
+    return MemorySink()
+
+
+@pytest.fixture
+def outbox(sink: MemorySink) -> Iterator[Outbox]:
+    outbox = Outbox(sink)
+    yield outbox
+    outbox.close(5)
+
+
+@pytest.fixture
+def recorder(outbox: Outbox) -> Recorder:
+    """A recorder whose clock counts from 100."""
+    return Recorder("checkout", outbox, itertools.count(100).__next__)
+
+
+def receipt(
+    context: TraceContext | None = None,
+    verdict: Verdict | None = Verdict.FRESH,
+    *,
+    channel: Channel = ORDERS,
+    tenant: str = "acme",
+) -> Receipt:
+    opened = None if context is None else Opened(tenant, "billing", context, 1, bytes(40), 0)
+    return Receipt(channel, verdict, None, opened)
+
+
+def link(context: TraceContext) -> Link:
+    return Link(context.trace_id, context.span_id)
+
+
+def test_a_send_span_is_below_the_current_one(recorder: Recorder) -> None:
+    parent = new_root()
+    context = child_of(parent)
+    span = recorder.sending("kafka", ORDERS, context, Origin("acme", parent), 42)
+    assert span is not None
+    assert (span.operation, span.system, span.channel) == (Operation.SEND, "kafka", "orders")
+    assert (span.context, span.parent_span_id, span.start) == (context, parent.span_id, 42)
+    assert (span.service, span.tenant) == ("checkout", "acme")
+
+
+def test_a_span_without_a_parent_starts_a_trace(recorder: Recorder) -> None:
+    span = recorder.sending("kafka", ORDERS, new_root(), Origin("acme", None), 42)
+    assert span is not None
+    assert span.parent_span_id is None
+
+
+def test_what_is_not_sampled_is_not_recorded(recorder: Recorder, outbox: Outbox, sink: MemorySink) -> None:
+    origin = Origin("acme", UNSAMPLED)
+    context = child_of(UNSAMPLED)
+    assert recorder.sending("kafka", ORDERS, context, origin, 1) is None
+    assert recorder.processing("kafka", receipt(UNSAMPLED), context, origin, None) is None
+    scope = Scope("acme", UNSAMPLED)
+    recorder.received("kafka", [receipt()], "acme", started=1, group=None)
+    scope.leave()
+    outbox.flush(5)
+    assert sink.spans == []
+
+
+def test_without_an_outbox_nothing_is_recorded() -> None:
+    recorder = Recorder("checkout", None, lambda: 1)
+    context = new_root()
+    assert recorder.sending("kafka", ORDERS, context, Origin("acme", None), 1) is None
+    assert recorder.processing("kafka", receipt(), context, Origin("acme", None), None) is None
+    recorder.received("kafka", [receipt()], "acme", started=1, group=None)
+
+
+def test_a_span_that_outlives_its_recorders_outbox_is_only_ended(recorder: Recorder) -> None:
+    span = recorder.sending("kafka", ORDERS, new_root(), Origin("acme", None), 1)
+    assert span is not None
+    Recorder("checkout", None, lambda: 7).end(span, None)
+    assert span.end == 7
+
+
+def test_a_process_span_continues_the_senders_trace(recorder: Recorder) -> None:
+    sender = new_root()
+    span = recorder.processing("kafka", receipt(sender), child_of(sender), Origin("acme", sender), "workers")
+    assert span is not None
+    assert (span.operation, span.start, span.consumer_group) == (Operation.PROCESS, 100, "workers")
+    assert (span.parent_span_id, span.links) == (sender.span_id, ())
+    assert (span.sender, span.verdict, span.answer) == ("billing", "fresh", None)
+
+
+def test_a_process_span_that_starts_a_trace_is_linked_to_the_senders(recorder: Recorder) -> None:
+    sender = new_root()
+    stale = receipt(sender, Verdict.STALE)
+    span = recorder.processing("kafka", stale, new_root(), Origin("acme", None), None)
+    assert span is not None
+    assert (span.parent_span_id, span.links, span.verdict) == (None, (link(sender),), "stale")
+
+
+def test_a_process_span_says_why_an_envelope_did_not_open(recorder: Recorder) -> None:
+    invalid = Receipt(ORDERS, Verdict.INVALID, Answer.UNKNOWN_KEY)
+    span = recorder.processing("kafka", invalid, new_root(), Origin("acme", None), None)
+    assert span is not None
+    assert (span.verdict, span.answer, span.sender, span.links) == ("invalid", "unknown key", None, ())
+
+
+def test_the_end_is_no_earlier_than_the_start(recorder: Recorder) -> None:
+    for started, ended in ((50, 100), (5000, 5000)):
+        span = recorder.sending("kafka", ORDERS, new_root(), Origin("acme", None), started)
+        assert span is not None
+        recorder.end(span, None)
+        assert span.end == ended
+        assert span.error_type is None
+
+
+class Outer:
+    class PaymentError(Exception):
+        pass
+
+
+def test_of_an_error_the_class_is_kept_and_nothing_else(
+    recorder: Recorder, outbox: Outbox, sink: MemorySink
+) -> None:
+    span = recorder.sending("kafka", ORDERS, new_root(), Origin("acme", None), 1)
+    assert span is not None
+    recorder.end(span, Outer.PaymentError("card 4111"))
+    outbox.flush(5)
+    assert [ended.error_type for ended in sink.spans] == ["Outer.PaymentError"]
+
+
+def test_a_batch_is_one_span_with_a_link_for_each_envelope(
+    recorder: Recorder, outbox: Outbox, sink: MemorySink
+) -> None:
+    senders = [new_root(), new_root()]
+    receipts = [receipt(senders[0]), receipt(None, None), receipt(senders[1], Verdict.STALE)]
+    recorder.received("kafka", receipts, "acme", started=7, group="workers")
+    outbox.flush(5)
+    (span,) = sink.spans
+    assert (span.operation, span.start, span.end) == (Operation.RECEIVE, 7, 100)
+    assert span.links == tuple(map(link, senders))
+    assert (span.batch_size, span.consumer_group, span.tenant) == (3, "workers", "acme")
+
+
+def test_a_mixed_batch_is_a_span_for_each_channel_and_tenant(
+    recorder: Recorder, outbox: Outbox, sink: MemorySink
+) -> None:
+    acme, globex = new_root(), new_root()
+    receipts = [
+        receipt(acme),
+        receipt(globex, tenant="globex"),
+        receipt(acme, channel=PAYMENTS),
+        receipt(None, Verdict.MISSING),
+        receipt(None, None, channel=Channel("silent", accept=Accept.NONE)),
+    ]
+    recorder.received("kafka", receipts, "local", started=1, group=None)
+    outbox.flush(5)
+    assert [(span.channel, span.tenant, span.batch_size, span.links) for span in sink.spans] == [
+        ("orders", "acme", 1, (link(acme),)),
+        ("orders", "globex", 1, (link(globex),)),
+        ("payments", "acme", 1, (link(acme),)),
+        ("orders", "local", 1, ()),
+    ]
+    assert len({span.context.trace_id for span in sink.spans}) == 4
+
+
+def test_a_batch_that_is_received_inside_a_span_is_below_it(
+    recorder: Recorder, outbox: Outbox, sink: MemorySink
+) -> None:
+    above = new_root()
+    scope = Scope("acme", above)
+    recorder.received("kafka", [receipt()], "acme", started=1, group=None)
+    scope.leave()
+    outbox.flush(5)
+    (span,) = sink.spans
+    assert (span.context.trace_id, span.parent_span_id) == (above.trace_id, above.span_id)

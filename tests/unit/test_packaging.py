@@ -1,0 +1,144 @@
+"""What is installed: which files, which names, and what importing them does (nothing)."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+import textwrap
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import interceptors
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(interceptors.__file__).parent
+
+
+def declared(init: Path) -> list[str] | None:
+    """The `__all__` of a package, as it is written down; None where it has none."""
+    for statement in ast.parse(init.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == [
+            "__all__"
+        ]:
+            names: list[str] = ast.literal_eval(statement.value)
+            return names
+    return None
+
+
+def dotted(init: Path) -> str:
+    return ".".join(("interceptors", *init.parent.relative_to(PACKAGE).parts))
+
+
+# The command and the demonstration are run, and not imported.
+RUN = {PACKAGE / "cli" / "__init__.py", PACKAGE / "demo" / "__init__.py"}
+PUBLIC = {
+    dotted(init): init
+    for init in sorted(PACKAGE.rglob("__init__.py"))
+    if init not in RUN and declared(init) is not None
+}
+
+
+def run(script: str, folder: Path, *arguments: str) -> str:
+    """Run a script in a process of its own, and give what it prints."""
+    found = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", textwrap.dedent(script), *arguments],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        text=True,
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    return found.stdout.strip()
+
+
+def test_what_is_tested_is_what_was_installed() -> None:
+    installed = {str(file): file for file in metadata.files("interceptors") or ()}
+    assert Path(str(installed["interceptors/__init__.py"].locate())) == PACKAGE / "__init__.py"
+    assert "interceptors/py.typed" in installed
+    assert {name.partition("/")[0] for name in installed} - {"..", "interceptors"} == {
+        f"interceptors-{metadata.version('interceptors')}.dist-info"
+    }
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert metadata.version("interceptors") == project["version"]
+
+
+def test_the_packages_that_say_what_is_public_are_known() -> None:
+    assert {
+        "interceptors",
+        "interceptors.envelope",
+        "interceptors.kafka",
+        "interceptors.keys",
+        "interceptors.policy",
+        "interceptors.spans",
+        "interceptors.tracing",
+    } <= set(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_a_package_makes_public_is_there_in_order_and_is_what_it_imports_of_its_own(name: str) -> None:
+    names = declared(PUBLIC[name])
+    assert names is not None
+    # Constants, then classes, then functions, as the linter sorts them.
+    assert names == sorted(set(names), key=lambda public: (not public.isupper(), public[0].islower(), public))
+    module = importlib.import_module(name)
+    assert [public for public in names if not hasattr(module, public)] == []
+    own = {
+        alias.asname or alias.name
+        for statement in ast.parse(PUBLIC[name].read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.ImportFrom) and f"{statement.module}.".startswith(f"{name}.")
+        for alias in statement.names
+    }
+    assert own == set(names)
+
+
+def test_importing_it_brings_no_adapter_and_has_no_effect(tmp_path: Path) -> None:
+    script = """
+        import logging, os, sys, threading
+
+        environment = dict(os.environ)
+        import interceptors
+
+        rooms = {name.split(".")[1] for name in sys.modules if name.startswith("interceptors.")}
+        foreign = {"aiokafka", "confluent_kafka", "rich", "typer"} & set(sys.modules)
+        loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+        handlers = [handler for logger in loggers for handler in logger.handlers]
+        ours = [logger for logger in loggers if logger.name.startswith("interceptors")]
+        print(sorted(rooms & {"kafka", "testing", "cli", "demo"}), sorted(foreign))
+        print(threading.active_count(), handlers, {logger.level for logger in ours} - {logging.NOTSET})
+        print(os.environ == environment, logging.getLevelName(logging.root.level))
+    """
+    assert run(script, tmp_path).splitlines() == ["[] []", "1 [] set()", "True WARNING"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_adapter_without_its_client_says_what_to_install(tmp_path: Path) -> None:
+    script = """
+        import sys
+
+        class Blocker:
+            def find_spec(self, name, path=None, target=None):
+                if name == sys.argv[1]:
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        sys.meta_path.insert(0, Blocker())
+        try:
+            from interceptors import kafka
+        except ImportError as error:
+            print(type(error).__name__, getattr(error, "extra", None), error)
+    """
+    assert run(script, tmp_path, "aiokafka") == (
+        "MissingExtraError kafka aiokafka is not installed; "
+        "install it with: pip install 'interceptors[kafka]'"
+    )
+    # A client that is there and broken is not taken for one that is missing.
+    assert run(script, tmp_path, "aiokafka.consumer") == (
+        "ModuleNotFoundError None No module named 'aiokafka.consumer'"
+    )

@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+import array
+import decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from interceptors.context import TraceContext, new_root
+from interceptors.envelope import KeySet, Level, Opener, Sealer, derive_sender_key, to_text
+from interceptors.errors import Answer
+from interceptors.message import Message
+from interceptors.pipeline import Receipt, Unsealed, on_receive, on_send
+from interceptors.policy import Accept, parse_policy
+from interceptors.replay import ReplayWindow, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interceptors.pipeline import Outgoing
+    from interceptors.policy import Policy
+
+NOW = 1_790_000_000_000
+DAY = 24 * 3_600_000
+CHECKOUT = derive_sender_key(bytes(range(32)), "acme", "checkout")
+SEARCH = derive_sender_key(bytes(range(32)), "acme", "search")
+KEYS = KeySet([CHECKOUT, SEARCH])
+STRANGER = derive_sender_key(bytes(range(1, 33)), "acme", "checkout")
+
+POLICY = parse_policy(
+    """
+version: 1
+channels:
+  - name: orders
+    match: {kafka: [orders, eu.orders, "orders.retry.*", orders.dlq]}
+  - {name: bound, match: {kafka: [bound]}, binding: message}
+  - {name: moving, match: {kafka: [moving]}, binding: message, lowest_level: channel}
+  - {name: typed, match: {kafka: [typed]}, binding: type}
+  - {name: silent, match: {kafka: [silent]}, emit: none, accept: none}
+  - {name: required, match: {kafka: [required]}, accept: required, senders: [checkout]}
+  - {name: strict, match: {kafka: [strict]}, accept: reject}
+  - {name: a, match: {kafka: [a, shared]}}
+  - {name: b, match: {kafka: [b, shared]}}
+  - {name: c, match: {kafka: [c, shared]}, max_age: 1s}
+  - {name: d, match: {kafka: [d, "share?"]}}
+""",
+    "policy.yaml",
+)
+
+
+def send(
+    message: Message, *, policy: Policy = POLICY, key: Any = CHECKOUT, context: TraceContext | None = None
+) -> Outgoing:
+    return on_send(
+        message,
+        context=context or new_root(),
+        policy=policy,
+        sealer=None if key is None else Sealer(key),
+        now=NOW,
+    )
+
+
+def kafka(topic: str, **fields: Any) -> Message:
+    return Message("kafka", topic, **fields)
+
+
+def sealed(message: Message, **how: Any) -> bytes:
+    envelope = send(message, **how).envelope
+    assert envelope is not None
+    return envelope
+
+
+@pytest.fixture
+def receive() -> Callable[..., Receipt]:
+    """Receives messages, as one consumer that holds the keys of `checkout` and `search`."""
+    opener, window = Opener(), ReplayWindow()
+
+    def receive(message: Message, *envelopes: object, after: int = 0, keys: KeySet = KEYS) -> Receipt:
+        received = message._replace(envelopes=envelopes)
+        return on_receive(received, policy=POLICY, keys=keys, opener=opener, window=window, now=NOW + after)
+
+    return receive
+
+
+def test_a_trace_goes_on_in_the_receiver(receive: Any) -> None:
+    context = new_root()
+    receipt = receive(kafka("orders"), sealed(kafka("orders"), context=context))
+    assert (receipt.verdict, receipt.answer) == (Verdict.FRESH, None)
+    assert (receipt.tenant, receipt.sender, receipt.channel.name) == ("acme", "checkout", "orders")
+    assert receipt.parent == context
+    assert receipt.traced
+    assert not receipt.rejected
+
+
+def test_a_channel_that_emits_nothing_gets_nothing() -> None:
+    outgoing = send(kafka("silent"))
+    assert (outgoing.envelope, outgoing.unsealed, outgoing.traced) == (None, None, False)
+
+
+def test_without_a_key_nothing_is_attached_and_the_reason_is_given() -> None:
+    outgoing = send(kafka("orders"), key=None)
+    assert (outgoing.envelope, outgoing.unsealed) == (None, Unsealed.NO_KEY)
+    assert outgoing.traced
+
+
+def released(body: bytes) -> memoryview:
+    view = memoryview(body)
+    view.release()
+    return view
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["text", {"order": 7}, 7, memoryview(b"abcd")[::2], released(b"x"), array.array("b", b"x")],
+    ids=["text", "mapping", "number", "view with gaps", "released view", "array"],
+)
+def test_a_body_that_is_not_bytes_yet_is_not_bound(receive: Any, body: object) -> None:
+    outgoing = send(kafka("bound", body=body))
+    assert (outgoing.envelope, outgoing.unsealed) == (None, Unsealed.BODY_NOT_BYTES)
+    receipt = receive(kafka("bound", body=body), sealed(kafka("bound", body=b"abcd")))
+    assert (receipt.verdict, receipt.answer) == (Verdict.INVALID, Answer.NOT_AUTHENTIC)
+    # Where the body is not bound, it does not matter.
+    assert receive(kafka("orders", body=body), sealed(kafka("orders", body=body))).verdict is Verdict.FRESH
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        kafka("t" * 0x10000),
+        kafka("\ud800"),
+        kafka("typed", type="\ud800"),
+        kafka("bound", id="i" * 0x10000, body=b""),
+    ],
+)
+def test_a_name_that_cannot_be_bound_is_no_reason_to_fail(receive: Any, message: Message) -> None:
+    outgoing = send(message)
+    assert (outgoing.envelope, outgoing.unsealed) == (None, Unsealed.UNBINDABLE)
+    for envelope in (sealed(kafka("orders")), sealed(kafka("bound", body=b""))):
+        assert receive(message, envelope).answer is Answer.NOT_AUTHENTIC
+
+
+def test_labels_that_do_not_fit_are_counted_and_cost_nothing_else(receive: Any) -> None:
+    context = new_root()._replace(labels={"region": "eu", "": "no name", "long": "x" * 65})
+    outgoing = send(kafka("orders"), context=context)
+    assert outgoing.labels_left_out == 2
+    assert receive(kafka("orders"), outgoing.envelope).parent.labels == {"region": "eu"}
+
+
+@pytest.mark.parametrize("body", [None, b"", b"body", bytearray(b"body"), memoryview(b"body")])
+def test_an_envelope_that_is_bound_to_its_message_opens_there_and_nowhere_else(
+    receive: Any, body: object
+) -> None:
+    message = kafka("bound", body=body, id="1", type="order")
+    envelope = sealed(message)
+    assert receive(message, envelope).verdict is Verdict.FRESH
+    others = [
+        message._replace(body=b"other"),
+        message._replace(body=b"" if body is None else None),
+        message._replace(id="2"),
+        message._replace(type="refund"),
+        message._replace(destination="moving"),
+    ]
+    assert {receive(other, envelope).answer for other in others} == {Answer.NOT_AUTHENTIC}
+
+
+def test_bytes_are_bytes_however_they_are_held(receive: Any) -> None:
+    envelope = sealed(kafka("bound", body=b"body"))
+    for body in (bytearray(b"body"), memoryview(b"-body")[1:]):
+        assert receive(kafka("bound", body=body), envelope).sender == "checkout"
+
+
+def test_type_and_channel_bind_as_they_say(receive: Any) -> None:
+    envelope = sealed(kafka("typed", type="order", id="1", body=b"a"))
+    assert receive(kafka("typed", type="order", id="2", body=b"b"), envelope).verdict is Verdict.FRESH
+    assert receive(kafka("typed", type="refund"), envelope).answer is Answer.NOT_AUTHENTIC
+    envelope = sealed(kafka("orders", type="order"))
+    assert receive(kafka("orders", type="refund"), envelope).verdict is Verdict.FRESH
+    assert receive(kafka("a"), envelope).answer is Answer.NOT_AUTHENTIC
+
+
+@pytest.mark.parametrize("topic", ["eu.orders", "orders.retry.5m", "orders.dlq"])
+def test_mirrors_retries_and_dead_letters_are_the_same_channel(receive: Any, topic: str) -> None:
+    receipt = receive(kafka(topic), sealed(kafka("orders")))
+    assert (receipt.verdict, receipt.channel.name) == (Verdict.FRESH, "orders")
+
+
+@pytest.mark.parametrize("topic", ["a", "b", "c"])
+def test_a_shared_topic_is_each_of_the_channels_that_list_it(receive: Any, topic: str) -> None:
+    receipt = receive(kafka("shared"), sealed(kafka(topic)))
+    assert (receipt.verdict, receipt.channel.name) == (Verdict.FRESH, topic)
+
+
+def test_a_fourth_channel_is_not_tried(receive: Any) -> None:
+    assert receive(kafka("shared"), sealed(kafka("d"))).answer is Answer.NOT_AUTHENTIC
+
+
+def test_the_rules_of_the_channel_it_was_sealed_for_count(receive: Any) -> None:
+    assert receive(kafka("shared"), sealed(kafka("a")), after=1001).verdict is Verdict.FRESH
+    assert receive(kafka("shared"), sealed(kafka("c")), after=1001).verdict is Verdict.STALE
+
+
+def test_a_sender_that_the_channel_does_not_list_is_unknown_there(receive: Any) -> None:
+    receipt = receive(kafka("required"), sealed(kafka("required"), key=SEARCH))
+    assert (receipt.verdict, receipt.answer, receipt.opened) == (Verdict.INVALID, Answer.UNKNOWN_KEY, None)
+    assert receive(kafka("required"), sealed(kafka("required"))).verdict is Verdict.FRESH
+
+
+def test_the_receivers_policy_sets_the_lowest_level(receive: Any) -> None:
+    loose = parse_policy(
+        """
+version: 1
+channels:
+  - {name: bound, match: {kafka: [bound]}}
+  - {name: moving, match: {kafka: [moving]}}
+""",
+        "policy.yaml",
+    )
+    assert loose.channels("kafka", "bound")[0].level is Level.CHANNEL
+    refused = receive(kafka("bound"), sealed(kafka("bound"), policy=loose))
+    assert refused.answer is Answer.NOT_AUTHENTIC
+    assert receive(kafka("moving"), sealed(kafka("moving"), policy=loose)).verdict is Verdict.FRESH
+
+
+def test_a_second_envelope_makes_both_invalid(receive: Any) -> None:
+    envelope = sealed(kafka("orders"))
+    receipt = receive(kafka("orders"), envelope, envelope)
+    assert (receipt.verdict, receipt.answer, receipt.parent) == (Verdict.INVALID, Answer.MALFORMED, None)
+
+
+class Hostile:
+    """Raises whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    __hash__ = None  # type: ignore[assignment]  # it has none, as a list has none
+
+    def __len__(self) -> int:
+        raise RuntimeError
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        (None, Answer.MALFORMED),
+        (7, Answer.MALFORMED),
+        (1.5, Answer.MALFORMED),
+        (decimal.Decimal(1), Answer.MALFORMED),
+        ([b"list"], Answer.MALFORMED),
+        ({"a": [1]}, Answer.MALFORMED),
+        (Hostile(), Answer.MALFORMED),
+        ("", Answer.MALFORMED),
+        ("\ud800", Answer.MALFORMED),
+        ("E" * 5000, Answer.MALFORMED),
+        (array.array("d", [1.0]), Answer.MALFORMED),
+        (released(b"x"), Answer.MALFORMED),
+        (b"", Answer.MALFORMED),
+        (b"\x11", Answer.MALFORMED),
+        (bytes(2000), Answer.MALFORMED),
+        (b"\x12" + bytes(121), Answer.UNSUPPORTED_VERSION),
+        (bytearray(b"\x00"), Answer.UNSUPPORTED_VERSION),
+        (memoryview(b"abcd")[::2], Answer.UNSUPPORTED_VERSION),
+        (b"\x11\x01" + bytes(120), Answer.UNKNOWN_KEY),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_header_of_any_type_is_at_worst_invalid(receive: Any, value: object, answer: Answer) -> None:
+    receipt = receive(kafka("orders"), value)
+    assert (receipt.verdict, receipt.answer) == (Verdict.INVALID, answer)
+    assert (receipt.tenant, receipt.sender, receipt.parent) == (None, None, None)
+    assert not receipt.rejected
+    assert receive(kafka("strict"), value).rejected
+
+
+def test_the_text_form_and_other_bytes_open_as_well(receive: Any) -> None:
+    envelope = sealed(kafka("orders"))
+    text = to_text(envelope)
+    for value in (text, text.encode(), f"{text}==", bytearray(envelope), memoryview(envelope)):
+        assert receive(kafka("orders"), value).sender == "checkout"
+
+
+def test_a_key_that_is_not_held_or_revoked_is_said_to_be(receive: Any) -> None:
+    assert receive(kafka("orders"), sealed(kafka("orders"), key=STRANGER)).answer is Answer.UNKNOWN_KEY
+    revoked = KeySet([CHECKOUT], [CHECKOUT.kid])
+    assert receive(kafka("orders"), sealed(kafka("orders")), keys=revoked).answer is Answer.REVOKED_KEY
+
+
+@pytest.mark.parametrize(
+    ("topic", "accept", "verdict"),
+    [
+        ("orders", Accept.OPTIONAL, None),
+        ("required", Accept.REQUIRED, Verdict.MISSING),
+        ("strict", Accept.REJECT, Verdict.MISSING),
+        ("silent", Accept.NONE, None),
+    ],
+)
+def test_what_no_envelope_means_depends_on_the_channel(
+    receive: Any, topic: str, accept: Accept, verdict: Verdict | None
+) -> None:
+    receipt = receive(kafka(topic))
+    assert (receipt.channel.accept, receipt.verdict, receipt.opened) == (accept, verdict, None)
+    assert receipt.rejected == (accept is Accept.REJECT)
+    assert receipt.traced == (accept is not Accept.NONE)
+
+
+def test_a_channel_that_accepts_none_opens_nothing(receive: Any) -> None:
+    for envelopes in ((sealed(kafka("orders")),), (b"", b""), (Hostile(),)):
+        receipt = receive(kafka("silent"), *envelopes)
+        assert (receipt.verdict, receipt.opened, receipt.rejected) == (None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("after", "topic", "verdict"),
+    [
+        (0, "strict", Verdict.REDELIVERY),
+        (60_000, "elsewhere", Verdict.DUPLICATE),
+        (120_001, "elsewhere", Verdict.REPLAY),
+    ],
+)
+def test_a_second_sight_is_judged_by_place_and_time(
+    receive: Any, after: int, topic: str, verdict: Verdict
+) -> None:
+    envelope = sealed(kafka("strict"))
+    receive(kafka("strict", coordinate=("strict", 0, 1)), envelope)
+    again = receive(kafka("strict", coordinate=(topic, 0, 1)), envelope, after=after)
+    assert again.verdict is verdict
+    assert again.rejected == (verdict is Verdict.REPLAY)
+    assert (again.parent is None) == (verdict is Verdict.REPLAY)
+    assert again.sender == "checkout"
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(7 * DAY + 1, Verdict.STALE), (-60_001, Verdict.FUTURE)])
+def test_out_of_time_a_trace_starts_anew_and_is_known_still(
+    receive: Any, after: int, verdict: Verdict
+) -> None:
+    receipt = receive(kafka("strict"), sealed(kafka("strict")), after=after)
+    assert (receipt.verdict, receipt.parent, receipt.rejected) == (verdict, None, True)
+    assert receipt.opened is not None
+
+
+def test_where_messages_have_no_place_a_second_sight_is_a_redelivery(receive: Any) -> None:
+    envelope = sealed(kafka("orders"))
+    assert [receive(kafka("orders"), envelope).verdict for _ in range(2)] == [
+        Verdict.FRESH,
+        Verdict.REDELIVERY,
+    ]
+
+
+def test_the_repr_of_what_is_to_be_attached_shows_no_envelope() -> None:
+    outgoing = send(kafka("orders"))
+    assert repr(outgoing) == "Outgoing(channel='orders', unsealed=None)"

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import TYPE_CHECKING
+
+import pytest
+
+from interceptors.context import current, current_tenant, new_root
+from interceptors.spans import Operation, Span
+from interceptors.tracing import Processing, Sending
+
+if TYPE_CHECKING:
+    from interceptors.context import TraceContext
+
+
+class Ended:
+    """Takes ended spans, with their errors."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[Span, BaseException | None]] = []
+
+    def __call__(self, span: Span, error: BaseException | None) -> None:
+        self.spans.append((span, error))
+
+
+@pytest.fixture
+def ended() -> Ended:
+    return Ended()
+
+
+@pytest.fixture
+def span() -> Span:
+    return Span(Operation.PROCESS, "kafka", "orders", new_root(), None, 1, "checkout", "acme")
+
+
+def here() -> tuple[str | None, TraceContext | None]:
+    return current_tenant(), current()
+
+
+def test_a_sending_ends_once(ended: Ended, span: Span) -> None:
+    sending = Sending(b"envelope", span, ended)
+    error = TimeoutError()
+    sending.end(error)
+    sending.end()
+    assert ended.spans == [(span, error)]
+    assert sending.span is None
+    assert sending.envelope == b"envelope"
+
+
+def test_a_sending_that_is_not_recorded_ends_as_well(ended: Ended) -> None:
+    Sending(None, None, ended).end()
+    assert ended.spans == []
+
+
+def test_inside_a_processing_its_span_and_tenant_are_current_and_then_what_was(
+    ended: Ended, span: Span
+) -> None:
+    before = here()
+    with Processing(span, ("acme", span.context), ended) as processing:
+        assert here() == ("acme", span.context)
+        assert processing.span is span
+        assert ended.spans == []
+    assert here() == before
+    assert ended.spans == [(span, None)]
+
+
+def test_an_exception_marks_the_span_and_stays_the_callers(ended: Ended, span: Span) -> None:
+    error = KeyError("order")
+    with pytest.raises(KeyError) as raised, Processing(span, ("acme", span.context), ended):
+        raise error
+    assert raised.value is error
+    assert ended.spans == [(span, error)]
+    assert here() == (None, None)
+
+
+def test_processings_nest(ended: Ended, span: Span) -> None:
+    inner = new_root()
+    with Processing(span, ("acme", span.context), ended):
+        with Processing(None, ("globex", inner), ended):
+            assert here() == ("globex", inner)
+        assert here() == ("acme", span.context)
+
+
+def test_one_that_is_not_traced_changes_nothing(ended: Ended, span: Span) -> None:
+    with Processing(span, ("acme", span.context), ended):
+        with Processing(None, None, ended):
+            assert here() == ("acme", span.context)
+        assert here() == ("acme", span.context)
+
+
+def test_entered_twice_it_is_left_twice_over(ended: Ended, span: Span) -> None:
+    processing = Processing(span, ("acme", span.context), ended)
+    with processing:
+        with processing:
+            assert here() == ("acme", span.context)
+        assert ended.spans == [(span, None)]
+    assert here() == (None, None)
+    assert len(ended.spans) == 1
+
+
+def test_left_in_another_context_it_changes_nothing_there(ended: Ended, span: Span) -> None:
+    processing = Processing(span, ("acme", span.context), ended)
+    other = new_root()
+
+    def leave() -> object:
+        with Processing(None, ("globex", other), ended):
+            processing.end()
+            return here()
+
+    processing.__enter__()
+    assert contextvars.Context().run(leave) == ("globex", other)
+    assert ended.spans == [(span, None)]
+    assert here() == ("acme", span.context)
+    processing.end()  # where it was entered, it is left now
+    assert here() == (None, None)
+    assert len(ended.spans) == 1
+
+
+def test_what_has_become_current_since_stays(ended: Ended, span: Span) -> None:
+    first = Processing(span, ("acme", span.context), ended)
+    second_context = new_root()
+    second = Processing(None, ("globex", second_context), ended)
+    first.__enter__()
+    second.__enter__()
+    first.end()
+    assert here() == ("globex", second_context)
+    second.end()
+    first.end()
+    assert here() == (None, None)
+
+
+async def test_tasks_do_not_see_each_others(ended: Ended) -> None:
+    both_inside = asyncio.Barrier(2)
+
+    async def handle(tenant: str) -> bool:
+        context = new_root()
+        with Processing(None, (tenant, context), ended):
+            await both_inside.wait()
+            return here() == (tenant, context)
+
+    assert all(await asyncio.gather(handle("acme"), handle("globex")))
+    assert here() == (None, None)
+
+
+async def test_a_task_may_enter_and_end_what_another_has_entered(ended: Ended, span: Span) -> None:
+    processing = Processing(span, ("acme", span.context), ended)
+    seen = []
+
+    async def work() -> None:
+        with processing:
+            seen.append(here())
+        seen.append(here())
+
+    with processing:
+        await asyncio.create_task(work())
+        assert seen == [("acme", span.context), (None, None)]
+        assert here() == ("acme", span.context)  # until this task leaves it, too
+    assert here() == (None, None)
+    assert len(ended.spans) == 1
