@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
-from interceptors.errors import RejectedError
-from interceptors.kafka.record import SYSTEM, TracedRecord, process, receive, wanted_keys
+from interceptors.kafka.record import SYSTEM, TracedRecord, process, receive, rejection, wanted_keys
 from interceptors.tracing import Delegate
 
 if TYPE_CHECKING:
@@ -89,7 +88,10 @@ class TracedConsumer(Delegate):
         )
         if not fetched:
             return {}
-        await self._fetch_keys([record for records in fetched.values() for record in records])
+        every = [record for records in fetched.values() for record in records]
+        wanted = self._tracing.opening_keys_wanted(wanted_keys(every))
+        if wanted is not None:
+            await self._fetch(wanted, every)
         batch: dict[TopicPartition, list[TracedRecord]] = {}
         for partition, records in fetched.items():
             admitted = [traced for traced in map(self._admit, records) if traced is not None]
@@ -143,31 +145,27 @@ class TracedConsumer(Delegate):
         await self.stop()
 
     async def _next(self, fetch: Coroutine[Any, Any, ConsumerRecord]) -> TracedRecord:
-        self._end_finished()
+        task = self._end_finished()
         if self._owed:
             fetch.close()
             raise self._owed.popleft()
         record = await fetch
-        await self._fetch_keys([record])
+        wanted = self._tracing.opening_keys_wanted(wanted_keys((record,)))
+        if wanted is not None:
+            await self._fetch(wanted, (record,))
         traced = self._admit(record)
         if traced is None:
             raise self._owed.popleft()
         processing = process(self._tracing, traced)
         processing.__enter__()
-        self._open.append((asyncio.current_task(), processing))
+        self._open.append((task, processing))
         return traced
 
     def _admit(self, record: ConsumerRecord) -> TracedRecord | None:
         """Verify a record; where it can't be handed out, owe its error instead."""
         traced = receive(self._tracing, record, self._seen_by, self._group)
         if traced.receipt.rejected:
-            self._owed.append(
-                RejectedError(
-                    channel=traced.receipt.channel.name,
-                    verdict=str(traced.receipt.verdict),
-                    coordinate=(record.topic, record.partition, record.offset),
-                )
-            )
+            self._owed.append(rejection(traced))
             return None
         try:
             if self._key_deserializer is not None:
@@ -179,10 +177,8 @@ class TracedConsumer(Delegate):
             return None
         return traced
 
-    async def _fetch_keys(self, records: Sequence[ConsumerRecord]) -> None:
-        wanted = self._tracing.opening_keys_wanted(wanted_keys(records))
-        if wanted is None:
-            return
+    async def _fetch(self, wanted: Callable[[], object], records: Sequence[ConsumerRecord]) -> None:
+        """Fetch keys off the event loop; cancelled while at it, leave the records to be fetched again."""
         try:
             await asyncio.to_thread(wanted)
         except asyncio.CancelledError:
@@ -197,8 +193,12 @@ class TracedConsumer(Delegate):
                     self._wrapped.seek(partition, offset)
             raise
 
-    def _end_finished(self) -> None:
-        """End the processings that this task, or a task that is done, has moved on from."""
+    def _end_finished(self) -> asyncio.Task[Any] | None:
+        """End the processings that this task, or a task that is done, has moved on from.
+
+        Returns:
+            This task.
+        """
         task = asyncio.current_task()
         still_open: list[tuple[asyncio.Task[Any] | None, Processing]] = []
         for owner, processing in self._open:
@@ -207,6 +207,7 @@ class TracedConsumer(Delegate):
             else:
                 still_open.append((owner, processing))
         self._open = still_open
+        return task
 
     def _pay(self) -> None:
         if self._owed:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from aiokafka import ConsumerRecord
 
-from interceptors.errors import RejectedError
-from interceptors.kafka.record import TracedRecord, process, receive, wanted_keys
+from interceptors.kafka.record import TracedRecord, process, receive, rejection, wanted_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +42,7 @@ def traced(tracing: Tracing, *, group_id: str | None = None) -> Callable[[Callab
         def admit(raw: ConsumerRecord) -> TracedRecord:
             record = raw if isinstance(raw, TracedRecord) else receive(tracing, raw, consumer, group_id)
             if record.receipt.rejected:
-                raise RejectedError(
-                    channel=record.receipt.channel.name,
-                    verdict=str(record.receipt.verdict),
-                    coordinate=(record.topic, record.partition, record.offset),
-                )
+                raise rejection(record)
             return record
 
         if inspect.iscoroutinefunction(function):

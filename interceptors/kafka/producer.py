@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from interceptors.tracing import Sending, Tracing
 
-    _Send = Callable[[], Coroutine[Any, Any, asyncio.Future[Any]]]
+    _Send = Callable[[Any], Coroutine[Any, Any, asyncio.Future[Any]]]
 
 
 class TracedProducer(Delegate):
@@ -77,7 +77,9 @@ class TracedProducer(Delegate):
         Returns:
             The future of the record's metadata.
         """
-        await self._fetch_key()
+        wanted = self._tracing.sealing_key_wanted()
+        if wanted is not None:
+            await asyncio.to_thread(wanted)
         try:
             bare = stripped(headers or ())
             key, value = self.serialized(key, value)
@@ -89,9 +91,8 @@ class TracedProducer(Delegate):
             sending.span.tombstone = value is None
         send = partial(self._wrapped.send, topic, value, key, partition, timestamp_ms)
         if sending.envelope is None:
-            return await self._sent([sending], partial(send, bare))
-        sealed = [*bare, (HEADER_NAME, sending.envelope)]
-        return await self._sent([sending], partial(send, sealed), partial(send, bare))
+            return await self._sent([sending], send, bare)
+        return await self._sent([sending], send, [*bare, (HEADER_NAME, sending.envelope)], lambda: bare)
 
     async def send_and_wait(  # noqa: PLR0917 - aiokafka's signature
         self,
@@ -133,11 +134,12 @@ class TracedProducer(Delegate):
         if not isinstance(batch, TracedBatch):
             untraced: asyncio.Future[Any] = await self._wrapped.send_batch(batch, topic, partition=partition)
             return untraced
-        await self._fetch_key()
+        wanted = self._tracing.sealing_key_wanted()
+        if wanted is not None:
+            await asyncio.to_thread(wanted)
         sendings, sealed = batch.seal(topic)
         send = partial(self._wrapped.send_batch, topic=topic, partition=partition)
-        send_bare = (lambda: send(batch.bare())) if batch.has_envelopes else None
-        return await self._sent(sendings, partial(send, sealed), send_bare)
+        return await self._sent(sendings, send, sealed, batch.bare if batch.has_envelopes else None)
 
     async def flush(self) -> None:
         """Wait until everything is delivered or refused, as `AIOKafkaProducer.flush` does."""
@@ -171,80 +173,71 @@ class TracedProducer(Delegate):
             value = self._value_serializer(value)
         return key, value
 
-    async def _fetch_key(self) -> None:
-        wanted = self._tracing.sealing_key_wanted()
-        if wanted is not None:
-            await asyncio.to_thread(wanted)
-
     async def _sent(
-        self, sendings: Sequence[Sending], send: _Send, send_bare: _Send | None = None
+        self, sendings: Sequence[Sending], send: _Send, sealed: Any, bare: Callable[[], Any] | None = None
     ) -> asyncio.Future[Any]:
         """Send, and end the sendings with what becomes of it.
 
         Args:
             sendings: what is being sent.
-            send: sends it.
-            send_bare: sends it without envelopes, for where only those make it too large.
+            send: sends what it is given: headers or a batch.
+            sealed: what to send.
+            bare: gives the same without envelopes, for where only those make it too large.
+
+        Returns:
+            The future to give to the caller. Where there is a `bare`, it outlives a broker's refusal for
+            size, since a broker or a topic may allow less than the producer does.
         """
         try:
             try:
-                sent = await send()
-                if send_bare is not None:
-                    sent = self._resending(sent, send_bare)
+                sent = await send(sealed)
             except MessageSizeTooLargeError:
-                if send_bare is None:
+                if bare is None:
                     raise
-                sent = await self._send_bare(send_bare)
+                sent, bare = await self._send_bare(send, bare), None
         except BaseException as error:
             for sending in sendings:
                 sending.end(error)
             raise
-        for sending in sendings:
-            sent.add_done_callback(partial(_acknowledged, sending))
+        given = sent if bare is None else sent.get_loop().create_future()
         self._unsettled.add(sent)
-        sent.add_done_callback(self._unsettled.discard)
-        return sent
+        resend = None if bare is None else partial(self._resend, send, bare)
+        sent.add_done_callback(partial(self._settle, sendings, given, resend))
+        return given
 
-    async def _send_bare(self, send: _Send) -> asyncio.Future[Any]:
-        sent = await send()
+    async def _send_bare(self, send: _Send, bare: Callable[[], Any]) -> asyncio.Future[Any]:
+        sent = await send(bare())
         self._tracing.counts["message too large with an envelope"] += 1
         return sent
 
-    def _resending(self, sent: asyncio.Future[Any], send_bare: _Send) -> asyncio.Future[Any]:
-        """Give a future that outlives a refusal for size: then the message goes again, without its envelope.
+    async def _resend(self, send: _Send, bare: Callable[[], Any]) -> Any:
+        return await (await self._send_bare(send, bare))
 
-        A broker or a topic may allow less than the producer does.
-        """
-        given: asyncio.Future[Any] = sent.get_loop().create_future()
-        first = sent
-
-        async def again() -> Any:
-            return await (await self._send_bare(send_bare))
-
-        def settle(sent: asyncio.Future[Any]) -> None:
-            error = None if sent.cancelled() else sent.exception()
-            if isinstance(error, MessageSizeTooLargeError) and sent is first:
-                second = sent.get_loop().create_task(again())
-                self._unsettled.add(second)
-                second.add_done_callback(settle)
-                return
-            self._unsettled.discard(sent)
-            if given.done():  # the caller has cancelled it
-                return
-            if sent.cancelled():
-                given.cancel()
-            elif error is not None:
-                given.set_exception(error)
-            else:
-                given.set_result(sent.result())
-
-        sent.add_done_callback(settle)
-        return given
-
-
-def _acknowledged(sending: Sending, sent: asyncio.Future[Any]) -> None:
-    error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
-    metadata = sent.result() if error is None else None
-    if sending.span is not None and metadata is not None:  # with acks=0 there is none
-        sending.span.partition, sending.span.offset = metadata.partition, metadata.offset
-    sending.end(error)
+    def _settle(
+        self,
+        sendings: Sequence[Sending],
+        given: asyncio.Future[Any],
+        resend: Callable[[], Coroutine[Any, Any, Any]] | None,
+        sent: asyncio.Future[Any],
+    ) -> None:
+        """Take note of what became of a message, and pass it on to the future that the caller has."""
+        self._unsettled.discard(sent)
+        error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
+        if resend is not None and isinstance(error, MessageSizeTooLargeError):
+            again = sent.get_loop().create_task(resend())
+            self._unsettled.add(again)
+            again.add_done_callback(partial(self._settle, sendings, given, None))
+            return
+        metadata = sent.result() if error is None else None
+        for sending in sendings:
+            if sending.span is not None and metadata is not None:  # with acks=0 there is none
+                sending.span.partition, sending.span.offset = metadata.partition, metadata.offset
+            sending.end(error)
+        if given.done():  # it is aiokafka's own, or the caller has cancelled it
+            return
+        if error is None:
+            given.set_result(metadata)
+        elif sent.cancelled():
+            given.cancel()
+        else:
+            given.set_exception(error)

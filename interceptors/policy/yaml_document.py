@@ -21,7 +21,7 @@ class DocumentModel(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-_QUOTED = re.compile(r"""'(?!<)[^']{2,}'|"[^"]{2,}\"""")  # neither a character nor the kind of a token
+_QUOTED = re.compile(r"""'(?!<)[^'\s]{2,}'|"[^"\s]{2,}\"""")  # neither a character nor the kind of a token
 _PLAIN = {
     "missing": "this key is required; add it",
     "invalid_key": "a key is text; put it in quotes",
