@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cryptography.exceptions import InvalidTag
 
 from interceptors.bounded import BoundedMap
-from interceptors.envelope.binding import Level, associated_data
+from interceptors.envelope.binding import Level
 from interceptors.envelope.format import SALT_SIZE, parse
 from interceptors.envelope.plaintext import decode
 from interceptors.errors import Answer, EnvelopeError
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
     from interceptors.context import TraceContext
     from interceptors.envelope.binding import Binding
-    from interceptors.envelope.format import Parsed
     from interceptors.envelope.keyset import KeySet
     from interceptors.envelope.sender_key import SenderKey
 
 _CACHED_SUBKEYS = 2048
-_CACHED_BINDINGS = 4096
 CANDIDATES = 3
 """The most that a receiver tries for one message (specification, "Associated data")."""
 
@@ -71,7 +69,6 @@ class Opener:
     def __init__(self) -> None:
         """Start with empty caches, bounded."""
         self._subkeys: BoundedMap[bytes, tuple[SenderKey, AESGCM]] = BoundedMap(_CACHED_SUBKEYS)
-        self._bound: BoundedMap[tuple[bytes, str, str, str, str], bytes] = BoundedMap(_CACHED_BINDINGS)
 
     def open(self, envelope: bytes, keys: KeySet, candidates: Iterable[Candidate]) -> Opened:
         """Open an envelope.
@@ -87,39 +84,26 @@ class Opener:
         Raises:
             EnvelopeError: exactly one of the five answers.
         """
-        parsed = parse(envelope)
-        key = keys.key(parsed.kid)
-        known = self._subkeys.get(parsed.session)
+        level, kid, session, nonce, sealed, envelope_id = parse(envelope)
+        key = keys.key(kid)
+        known = self._subkeys.get(session)
         # A kid commits to its key, so another key under it can only be a forged commitment: derive anew.
         cipher = known[1] if known is not None and known[0] is key else None
-        subkey = cipher or key.xaes.subkey(parsed.session[-SALT_SIZE:])
+        subkey = cipher or key.xaes.subkey(session[-SALT_SIZE:])
         listed = False
         for place, candidate in enumerate(islice(candidates, CANDIDATES)):
             if candidate.senders is not None and key.sender not in candidate.senders:
                 continue
             listed = True
-            if parsed.level < candidate.lowest_level:
+            if level < candidate.lowest_level:
                 continue
             try:
-                bound = self._associated_data(parsed, key, candidate.binding)
-                plaintext = subkey.decrypt(parsed.nonce, parsed.sealed, bound)
+                bound = key.associated_data(level, candidate.binding)
+                plaintext = subkey.decrypt(nonce, sealed, bound)
             except (InvalidTag, ValueError):  # ValueError: a value too long to be bound; nobody sealed it
                 continue
             if cipher is None:
-                self._subkeys.set(parsed.session, (key, subkey))
+                self._subkeys.set(session, (key, subkey))
             context, issued_at = decode(plaintext)
-            return Opened(key.tenant, key.sender, context, issued_at, parsed.id, place)
+            return Opened(key.tenant, key.sender, context, issued_at, envelope_id, place)
         raise EnvelopeError(Answer.NOT_AUTHENTIC if listed else Answer.UNKNOWN_KEY)
-
-    def _associated_data(self, parsed: Parsed, key: SenderKey, binding: Binding) -> bytes:
-        if parsed.level is Level.MESSAGE:
-            return associated_data(parsed.prefix, key.tenant, key.sender, parsed.level, binding)
-        # The names too: a kid commits to the key's bytes, not to the names that stand beside them.
-        # The type only where it is bound: whoever sends may choose any, and fill the cache with them.
-        type_ = binding.type if parsed.level >= Level.TYPE else ""
-        known = (parsed.prefix, key.tenant, key.sender, binding.channel, type_)
-        bound = self._bound.get(known)
-        if bound is None:
-            bound = associated_data(parsed.prefix, key.tenant, key.sender, parsed.level, binding)
-            self._bound.set(known, bound)
-        return bound

@@ -6,9 +6,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.bounded import BoundedMap
-from interceptors.envelope.binding import Level, associated_data
-from interceptors.envelope.format import SALT_SIZE, prefix
+from interceptors.envelope.format import PREFIX_SIZE, SALT_SIZE
 from interceptors.envelope.plaintext import encode
 
 if TYPE_CHECKING:
@@ -17,14 +15,13 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     from interceptors.context import TraceContext
-    from interceptors.envelope.binding import Binding
+    from interceptors.envelope.binding import Binding, Level
     from interceptors.envelope.sender_key import SenderKey
 
 SESSION_MESSAGES = 1 << 20
 SESSION_MS = 15 * 60 * 1000
 
 _NONCE_HALF = 12
-_CACHED_BINDINGS = 1024
 
 
 class Sealed(NamedTuple):
@@ -53,8 +50,7 @@ class Sealer:
 
     * the last 12 nonce bytes are drawn anew for each envelope;
     * a session (one salt, one subkey) ends after 2^20 envelopes, after 15 minutes, when the clock has gone
-      back, and in the child after a fork;
-    * what it holds of a message's binding is bounded.
+      back, and in the child after a fork.
     """
 
     def __init__(self, key: SenderKey, *, rng: Callable[[int], bytes] = os.urandom) -> None:
@@ -68,7 +64,6 @@ class Sealer:
         self.key = key
         self._rng = rng
         self._session: _Session | None = None
-        self._bound: BoundedMap[tuple[str, str, int], bytes] = BoundedMap(_CACHED_BINDINGS)
 
     def seal(self, context: TraceContext, level: Level, binding: Binding, now: int) -> Sealed:
         """Seal a context for one message.
@@ -86,7 +81,7 @@ class Sealer:
             ValueError: a context or binding that the format has no place for.
         """
         plaintext, left_out = encode(context, now)
-        bound = self._associated_data(level, binding)
+        bound = self.key.associated_data(level, binding)
         session = self._session
         if (
             session is None
@@ -97,7 +92,7 @@ class Sealer:
             session = self._begin(now)
         nonce = self._rng(_NONCE_HALF)
         sealed = session.cipher.encrypt(nonce, plaintext, bound)
-        return Sealed(b"".join((bound[:18], session.salt, nonce, sealed)), left_out)
+        return Sealed(b"".join((bound[:PREFIX_SIZE], session.salt, nonce, sealed)), left_out)
 
     def _begin(self, now: int) -> _Session:
         salt = self._rng(SALT_SIZE)
@@ -105,17 +100,3 @@ class Sealer:
         session = _Session(salt, self.key.xaes.subkey(salt), itertools.count(1), now, os.getpid())
         self._session = session
         return session
-
-    def _associated_data(self, level: Level, binding: Binding) -> bytes:
-        if level >= Level.MESSAGE:
-            return self._bind(level, binding)
-        known = (binding.channel, binding.type if level >= Level.TYPE else "", level)
-        bound = self._bound.get(known)
-        if bound is None:
-            bound = self._bind(level, binding)
-            self._bound.set(known, bound)
-        return bound
-
-    def _bind(self, level: Level, binding: Binding) -> bytes:
-        key = self.key
-        return associated_data(prefix(level, key.kid), key.tenant, key.sender, level, binding)

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from interceptors.envelope.binding import lp
+from interceptors.bounded import BoundedMap
+from interceptors.envelope.binding import Level, associated_data, lp
+from interceptors.envelope.format import prefix
 from interceptors.envelope.xaes import XAES
 
 if TYPE_CHECKING:
     from typing import NoReturn
+
+    from interceptors.envelope.binding import Binding
 
 KEY_SIZE = 32
 KID_SIZE = 16
@@ -20,6 +24,7 @@ KID_SIZE = 16
 _SENDER = "interceptors/v1/sender"
 _SEAL = "interceptors/v1/seal"
 _KID = "interceptors/v1/kid"
+_REMEMBERED_BINDINGS = 1024
 
 
 def expand(key: bytes, info: bytes, length: int) -> bytes:
@@ -63,7 +68,7 @@ class SenderKey:
     writes key files.
     """
 
-    __slots__ = ("_xaes", "key", "kid", "sender", "tenant")
+    __slots__ = ("_bound", "_xaes", "key", "kid", "sender", "tenant")
 
     def __init__(self, tenant: str, sender: str, key: bytes) -> None:
         """Derive what the key commits to.
@@ -88,6 +93,10 @@ class SenderKey:
         self.key = key
         self.kid = expand(key, lp(_KID), KID_SIZE)
         self._xaes: XAES | None = None
+        # By level: a tuple's index is faster than hashing an enumeration's member into a key.
+        self._bound: tuple[BoundedMap[str | tuple[str, str], bytes], ...] = tuple(
+            BoundedMap(_REMEMBERED_BINDINGS) for _ in (Level.TENANT, Level.CHANNEL, Level.TYPE)
+        )
 
     @property
     def xaes(self) -> XAES:
@@ -95,6 +104,29 @@ class SenderKey:
         if self._xaes is None:
             self._xaes = XAES(expand(self.key, lp(_SEAL), KEY_SIZE))
         return self._xaes
+
+    def associated_data(self, level: Level, binding: Binding) -> bytes:
+        """Give the associated data of an envelope under this key, remembering those that recur.
+
+        Args:
+            level: how much of the binding counts.
+            binding: what the message is.
+
+        Returns:
+            50 bytes, the first 18 of which begin the envelope.
+
+        Raises:
+            ValueError: a bound value that has no length-prefixed form.
+        """
+        if level >= Level.MESSAGE:
+            return associated_data(prefix(level, self.kid), self.tenant, self.sender, level, binding)
+        # The type only where it is bound: whoever sends may choose any, and fill the memory with them.
+        known = (binding.channel, binding.type) if level >= Level.TYPE else binding.channel
+        bound = self._bound[level].get(known)
+        if bound is None:
+            bound = associated_data(prefix(level, self.kid), self.tenant, self.sender, level, binding)
+            self._bound[level].set(known, bound)
+        return bound
 
     def __eq__(self, other: object) -> bool:
         """Compare without telling by time where two keys differ."""

@@ -272,11 +272,10 @@ def test_an_authentic_envelope_of_another_form_leaves_its_subkey(
     assert len(derived) == 1
 
 
-def test_the_caches_are_bounded(
+def test_the_cache_is_bounded(
     key: SenderKey, keys: KeySet, context: TraceContext, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_CACHED_SUBKEYS", 4)
-    monkeypatch.setattr(module, "_CACHED_BINDINGS", 6)
     opener = Opener()
 
     for number in range(20):
@@ -285,17 +284,6 @@ def test_the_caches_are_bounded(
         assert opener.open(envelope, keys, [Candidate(binding)]).context == context
 
     assert 0 < len(opener._subkeys) <= 4
-    assert 0 < len(opener._bound) <= 6
-
-
-def test_nothing_is_kept_of_single_messages(
-    seal: Callable[[Level], bytes], keys: KeySet, binding: Binding
-) -> None:
-    opener = Opener()
-
-    opener.open(seal(Level.MESSAGE), keys, [Candidate(binding)])
-
-    assert len(opener._bound) == 0
 
 
 @pytest.mark.parametrize(("tenant", "sender"), [("globex", "checkout"), ("acme", "billing")])

@@ -180,29 +180,6 @@ def test_random_bytes_are_the_operating_system_s(key: SenderKey) -> None:
     assert Sealer(key)._rng is os.urandom
 
 
-def test_what_is_kept_of_bindings_is_bounded(
-    key: SenderKey, context: TraceContext, now: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_CACHED_BINDINGS", 4)
-    sealer = Sealer(key)
-
-    for channel in range(10):
-        sealer.seal(context, Level.CHANNEL, Binding(f"channel-{channel}"), now)
-
-    assert len(sealer._bound) <= 4
-
-
-def test_nothing_is_kept_of_single_messages(
-    sealer: Sealer, context: TraceContext, binding: Binding, now: int
-) -> None:
-    for number in range(3):
-        message = binding._replace(message_id=f"m-{number}")
-        envelope = sealer.seal(context, Level.MESSAGE, message, now).envelope
-        assert Opener().open(envelope, KeySet([sealer.key]), [Candidate(message)]).context == context
-
-    assert len(sealer._bound) == 0
-
-
 @pytest.mark.parametrize("unbindable", [Binding("c" * 65536), Binding("\ud800")])
 def test_what_cannot_be_bound_is_refused(
     sealer: Sealer, context: TraceContext, now: int, unbindable: Binding

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from interceptors.envelope import sender_key as module
+from interceptors.envelope.binding import Binding, Level, associated_data
+from interceptors.envelope.format import prefix
 from interceptors.envelope.sender_key import SenderKey, derive_sender_key, expand
 
 if TYPE_CHECKING:
@@ -107,3 +110,40 @@ def test_a_key_is_not_pickled(key: SenderKey, protocol: int) -> None:
 def test_a_key_is_not_copied(key: SenderKey, copied: Callable[[SenderKey], SenderKey]) -> None:
     with pytest.raises(TypeError, match="not pickled"):
         copied(key)
+
+
+@pytest.mark.parametrize("level", Level)
+def test_the_associated_data_is_the_binding_s_each_time(
+    key: SenderKey, binding: Binding, level: Level
+) -> None:
+    expected = associated_data(prefix(level, key.kid), "acme", "checkout", level, binding)
+
+    assert [key.associated_data(level, binding) for _ in range(2)] == [expected] * 2
+
+
+def test_what_is_remembered_does_not_stand_in_for_another_binding(key: SenderKey, binding: Binding) -> None:
+    others = [
+        (Level.CHANNEL, binding),
+        (Level.CHANNEL, binding._replace(channel="refunds")),
+        (Level.TYPE, binding),
+        (Level.TYPE, binding._replace(type="order.cancelled")),
+        (Level.MESSAGE, binding),
+        (Level.MESSAGE, binding._replace(message_id="m-2")),
+        (Level.MESSAGE, binding._replace(body_digest=b"")),
+    ]
+    assert len({key.associated_data(*other) for _ in range(2) for other in others}) == len(others)
+
+
+def test_what_is_remembered_is_bounded_and_holds_no_single_message(
+    root: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_REMEMBERED_BINDINGS", 4)
+    key = derive_sender_key(root, "acme", "checkout")
+
+    for number in range(20):
+        # A type that is not bound makes no difference, and so takes no room.
+        key.associated_data(Level.CHANNEL, Binding("orders", f"type-{number}"))
+        key.associated_data(Level.TYPE, Binding("orders", f"type-{number}"))
+        key.associated_data(Level.MESSAGE, Binding("orders", message_id=f"m-{number}"))
+
+    assert [len(bound) for bound in key._bound] == [0, 1, 4]

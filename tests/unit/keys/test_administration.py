@@ -62,6 +62,18 @@ def test_who_may_read_a_sender_opens_what_it_sealed_and_who_may_not_does_not(
     assert administration.files() == sorted(files)
 
 
+def test_it_knows_the_file_of_a_service_and_the_files_of_a_tenant(
+    administration: KeyAdministration, path: Path, tmp_path: Path
+) -> None:
+    administration.root("globex")
+    other = tmp_path / "other.json"
+    administration.grant("checkout", "acme", [], path)
+    administration.grant("billing", "globex", [], other)
+    assert (administration.file_of("checkout"), administration.file_of("search")) == (path, None)
+    assert administration.files("globex") == [other]
+    assert administration.files() == [path, other]
+
+
 def test_a_service_may_read_itself_and_still_seal(administration: KeyAdministration, path: Path) -> None:
     administration.grant("checkout", "acme", ["checkout"], path)
     assert held(path) == {("acme", "checkout", 1, "seal")}

@@ -74,7 +74,9 @@ def test_an_anchor_may_be_used_and_merged_into() -> None:
         ("name: [", "file:1: not readable as YAML: expected the node content"),
         ("name: 'a", "file:1: not readable as YAML: found unexpected end of stream"),
         ("name: a\n? [b]\n: c", "file:2: not readable as YAML: found unhashable key"),
-        ("name: *nobody", "file:1: not readable as YAML: found undefined alias"),
+        ("name: *nobody", "file:1: not readable as YAML: found undefined alias '…'"),
+        ("name: !'no", "file:1: not readable as YAML: could not determine a constructor for the tag '…'"),
+        ("name: [a", "file:1: not readable as YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: b\n---\nc: d", "file:2: not readable as YAML: but found another document"),
         (
             "name: !!python/name:os.system ''",
