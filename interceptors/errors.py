@@ -3,6 +3,7 @@
 ```
 InterceptorError
 ├── ConfigurationError (ValueError)   while building, never while a message passes
+│   ├── DocumentError                 .path; a document of another kind than a policy
 │   ├── PolicyError                   .path in the document
 │   └── MissingExtraError (ImportError)   says what to install
 ├── EnvelopeError                     .answer: one of the five of the envelope's specification

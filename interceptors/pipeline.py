@@ -71,6 +71,8 @@ class Receipt(NamedTuple):
     """Why an envelope did not open, where the verdict is invalid."""
     opened: Opened | None = None
     """What the envelope says, where it is authentic."""
+    strict: bool = False
+    """Whether any of the channels that the message may be on refuses what may not continue."""
 
     @property
     def tenant(self) -> str | None:
@@ -97,9 +99,7 @@ class Receipt(NamedTuple):
     @property
     def rejected(self) -> bool:
         """Whether the policy wants this message refused."""
-        return self.channel.accept is Accept.REJECT and not (
-            self.verdict is not None and self.verdict.continues
-        )
+        return self.strict and not (self.verdict is not None and self.verdict.continues)
 
 
 def on_send(
@@ -156,20 +156,24 @@ def on_receive(
     channels = policy.channels(message.system, message.destination)
     channel = channels[0]
     envelopes = message.envelopes
-    if channel.accept is Accept.NONE:
+    # The strictest of them all: else an envelope of a laxer one would carry a replay past the refusal.
+    strict = channel.accept is Accept.REJECT or (
+        len(channels) > 1 and any(other.accept is Accept.REJECT for other in channels)
+    )
+    if channel.accept is Accept.NONE and not strict:
         return Receipt(channel)
     if not envelopes:
-        wanted = channel.accept is not Accept.OPTIONAL
-        return Receipt(channel, Verdict.MISSING if wanted else None)
+        wanted = strict or channel.accept is not Accept.OPTIONAL
+        return Receipt(channel, Verdict.MISSING if wanted else None, strict=strict)
     if len(envelopes) > 1:
         # An envelope is replaced, never appended to: a second one was put there by somebody else.
-        return Receipt(channel, Verdict.INVALID, Answer.MALFORMED)
+        return Receipt(channel, Verdict.INVALID, Answer.MALFORMED, strict=strict)
     try:
         envelope = header_bytes(envelopes[0])
         candidates = _candidates(message, channels, binds_body=envelope[1:2] == _BINDS_BODY)
         opened = opener.open(envelope, keys, candidates)
     except EnvelopeError as error:
-        return Receipt(channel, Verdict.INVALID, error.answer)
+        return Receipt(channel, Verdict.INVALID, error.answer, strict=strict)
     channel = channels[opened.candidate]
     verdict = window.judge(
         opened.id,
@@ -179,7 +183,7 @@ def on_receive(
         max_age_ms=channel.max_age_ms,
         retry_window_ms=channel.retry_window_ms,
     )
-    return Receipt(channel, verdict, None, opened)
+    return Receipt(channel, verdict, None, opened, strict)
 
 
 def _candidates(message: Message, channels: tuple[Channel, ...], *, binds_body: bool) -> list[Candidate]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -55,7 +56,7 @@ class TracedConsumer(Delegate):
         super().__init__(consumer)
         self._tracing = tracing
         self._group = group_id
-        self._seen_by = group_id if group_id is not None else f"consumer {id(self)}"
+        self._seen_by = group_id if group_id is not None else f"consumer {secrets.token_hex(8)}"
         self._key_deserializer = key_deserializer
         self._value_deserializer = value_deserializer
         self._open: list[tuple[asyncio.Task[Any] | None, Processing]] = []

@@ -55,6 +55,7 @@ class Keyring:
         self._unknown_until: BoundedMap[bytes, int] = BoundedMap(_REMEMBERED_UNKNOWN)
         self._misses = 0
         self._misses_since = 0
+        self._said = ""
         self.keys = KeySet(revoked=_ask(provider.revoked))
 
     def wants_sealer(self, tenant: str, now: int) -> bool:
@@ -134,8 +135,11 @@ class Keyring:
                 return
             revoked = _ask(self._provider.revoked)
         except KeyProviderError as error:
-            logger.warning("the keys were not refreshed, and those known before still hold: %s", error)
+            if str(error) != self._said:  # once, and not at every look
+                logger.warning("the keys were not refreshed, and those known before still hold: %s", error)
+            self._said = str(error)
             return
+        self._said = ""
         # A key may have another use, or be gone. Those that are held are had anew here, before the old ones
         # go, so that no message meets a keyring without its key.
         keys: list[SenderKey] = []

@@ -21,7 +21,6 @@ class Kind(IntEnum):
 class Operation(Enum):
     """What a span is of: the operation's name, its type and the span's kind (messaging conventions 1.44)."""
 
-    CREATE = ("create", "create", Kind.PRODUCER)
     SEND = ("send", "send", Kind.PRODUCER)
     RECEIVE = ("receive", "receive", Kind.CLIENT)
     PROCESS = ("process", "process", Kind.CONSUMER)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from interceptors.policy import Policy
 
-PRODUCTION = "production"
+PRODUCTION = "prod"
 
 
 class FileExport(DocumentModel):

@@ -44,6 +44,7 @@ logger = logging.getLogger("interceptors")
 _NS_PER_MS = 1_000_000
 _KID = slice(2, 18)
 _WARNED = 256
+_WINDOWS = 256
 
 
 class Tracing:
@@ -78,15 +79,19 @@ class Tracing:
             keys: where the service's keys come from.
             sink: where spans go; without one, none are recorded.
             clock: nanoseconds since the epoch.
+
+        Raises:
+            ConfigurationError: the service's or the tenant's name is empty.
+            KeyProviderError: the keys can't be had.
         """
-        self.service = service
+        self.service = _named("service", service)
         self.policy = policy
         self.counts: Counter[str] = Counter()
-        self._tenant = tenant
+        self._tenant = _named("tenant", tenant)
         self._clock = clock
         self._keyring = Keyring(keys)
         self._opener = Opener()
-        self._windows: dict[str, ReplayWindow] = {}
+        self._windows: BoundedMap[str, ReplayWindow] = BoundedMap(_WINDOWS)
         self._receiving = threading.Lock()
         self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
         # With no sink there are no spans, and the outbox's thread only looks after the keys.
@@ -149,7 +154,8 @@ class Tracing:
             ConfigurationError: the environment is production, here or in `INTERCEPTORS_ENVIRONMENT`; or an
                 argument does not hold.
         """
-        if PRODUCTION in (environment, os.environ.get("INTERCEPTORS_ENVIRONMENT")):
+        named = (environment, os.environ.get("INTERCEPTORS_ENVIRONMENT", ""))
+        if any(name.casefold().startswith(PRODUCTION) for name in named):
             msg = "for_development is refused where the environment is production; use Tracing.from_file"
             raise ConfigurationError(msg)
         if isinstance(policy, (str, Path)):
@@ -173,8 +179,11 @@ class Tracing:
 
         Args:
             name: the tenant.
+
+        Raises:
+            ConfigurationError: the name is empty or no text.
         """
-        scope = Scope(name)
+        scope = Scope(_named("tenant", name))
         try:
             yield
         finally:
@@ -192,7 +201,10 @@ class Tracing:
         return self._outbox.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Flush, and record nothing more. Messages still pass, sealed and verified."""
+        """Flush, record nothing more, and take no more changes of the keys up.
+
+        Messages still pass, sealed and verified with the keys that were held.
+        """
         self._outbox.close(timeout)
 
     @property
@@ -375,7 +387,8 @@ class Tracing:
     def _window(self, consumer: str) -> ReplayWindow:
         window = self._windows.get(consumer)
         if window is None:
-            window = self._windows[consumer] = ReplayWindow()
+            window = ReplayWindow()
+            self._windows.set(consumer, window)
         return window
 
     def _note_unsealed(self, channel: str, reason: str) -> None:
@@ -400,6 +413,13 @@ class Tracing:
 
         os.register_at_fork(after_in_child=in_child)
         atexit.register(at_exit)
+
+
+def _named(what: str, name: object) -> str:
+    if not isinstance(name, str) or not name:
+        msg = f"{what}: a name is a text that is not empty"
+        raise ConfigurationError(msg)
+    return name
 
 
 def _local_keys(path: Path | str, service: str, place: str) -> LocalKeys:

@@ -39,6 +39,8 @@ channels:
   - {name: silent, match: {kafka: [silent]}, emit: none, accept: none}
   - {name: required, match: {kafka: [required]}, accept: required, senders: [checkout]}
   - {name: strict, match: {kafka: [strict]}, accept: reject}
+  - {name: lax, match: {kafka: [lax, both]}, accept: none}
+  - {name: hard, match: {kafka: [hard, both]}, accept: reject}
   - {name: a, match: {kafka: [a, shared]}}
   - {name: b, match: {kafka: [b, shared]}}
   - {name: c, match: {kafka: [c, shared]}, max_age: 1s}
@@ -46,6 +48,9 @@ channels:
 """,
     "policy.yaml",
 )
+
+
+POLICY_RETRY_MS = 120_000
 
 
 def send(
@@ -355,3 +360,18 @@ def test_where_messages_have_no_place_a_second_sight_is_a_redelivery(receive: An
 def test_the_repr_of_what_is_to_be_attached_shows_no_envelope() -> None:
     outgoing = send(kafka("orders"))
     assert repr(outgoing) == "Outgoing(channel='orders', unsealed=None)"
+
+
+def test_where_a_topic_is_of_several_channels_the_strictest_refuses(receive: Any) -> None:
+    envelope = sealed(kafka("lax"))
+    first = receive(kafka("both", coordinate=("both", 0, 1)), envelope)
+    again = receive(kafka("both", coordinate=("both", 0, 2)), envelope, after=POLICY_RETRY_MS + 1)
+    assert (first.verdict, first.rejected) == (Verdict.FRESH, False)
+    assert (again.verdict, again.rejected) == (Verdict.REPLAY, True)
+    assert receive(kafka("both")).rejected
+    assert receive(kafka("both"), b"no envelope").rejected
+
+
+def test_a_channel_of_its_own_is_not_opened_where_nothing_is_accepted(receive: Any) -> None:
+    receipt = receive(kafka("lax"), sealed(kafka("lax")))
+    assert (receipt.verdict, receipt.traced, receipt.rejected) == (None, False, False)

@@ -343,3 +343,19 @@ def test_a_child_does_not_wait_for_a_lock_of_its_parent(store: MemoryKeys) -> No
     keyring._lock.acquire()  # as another thread of the parent may have, at the fork
     keyring.after_fork()
     assert keyring.sealer("acme", NOW) is not None
+
+
+def test_keys_that_stay_away_are_said_once_and_again_when_they_were_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def away() -> None:
+        raise KeyProviderError("the store is away", problem=KeyProblem.UNREACHABLE)
+
+    provider = Faulty(None)
+    keyring = Keyring(provider)
+    with caplog.at_level(logging.WARNING, "interceptors.keys"):
+        for broken in (away, away, None, away):
+            provider.broken = broken
+            keyring.refresh()
+    said = "the keys were not refreshed, and those known before still hold: the store is away"
+    assert caplog.messages == [said, said]

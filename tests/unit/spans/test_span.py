@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("operation", "name", "type_", "kind"),
     [
-        (Operation.CREATE, "create", "create", Kind.PRODUCER),
         (Operation.SEND, "send", "send", Kind.PRODUCER),
         (Operation.RECEIVE, "receive", "receive", Kind.CLIENT),
         (Operation.PROCESS, "process", "process", Kind.CONSUMER),

@@ -118,6 +118,9 @@ def test_for_development_is_refused_in_production(
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"refused .* production; use Tracing\.from_file"):
         development(environment="production")
+    for name in ("Production", "prod", "production-eu"):
+        with pytest.raises(ConfigurationError, match="refused"):
+            development(environment=name)
     monkeypatch.setenv("INTERCEPTORS_ENVIRONMENT", "staging")
     assert development(environment="staging").service == "checkout"
     monkeypatch.setenv("INTERCEPTORS_ENVIRONMENT", "production")
@@ -692,3 +695,11 @@ def test_its_hooks_do_not_keep_it_alive(hooks: dict[str, list[Callable[[], None]
     wake.set()
     thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("name", ["", None, 7])
+def test_a_name_is_never_nobody(development: Development, name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="tenant: a name is a text"), development().tenant(name):
+        pass
+    with pytest.raises(ConfigurationError, match="tenant: a name is a text"):
+        development(tenant=name)
