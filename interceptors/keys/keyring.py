@@ -131,8 +131,7 @@ class Keyring:
     def refresh(self) -> None:
         """Look whether keys, their uses or revocations have changed. May block; meant for a thread apart."""
         try:
-            if not _ask(self._provider.refresh):
-                return
+            changed = _ask(self._provider.refresh)
             revoked = _ask(self._provider.revoked)
         except KeyProviderError as error:
             if str(error) != self._said:  # once, and not at every look
@@ -140,6 +139,8 @@ class Keyring:
             self._said = str(error)
             return
         self._said = ""
+        if not changed:
+            return
         # A key may have another use, or be gone. Those that are held are had anew here, before the old ones
         # go, so that no message meets a keyring without its key.
         keys: list[SenderKey] = []
