@@ -60,7 +60,9 @@ class ReplayWindow:
         Args:
             capacity: the most ids to remember.
         """
-        self._first: BoundedMap[bytes, tuple[int, Coordinate, Verdict]] = BoundedMap(capacity)
+        # When and where an id was seen first, and what it was refused for; nothing but numbers and text
+        # where it was not, so that the garbage collector need not look at each of them.
+        self._first: BoundedMap[bytes, tuple[int, Coordinate, Verdict | None]] = BoundedMap(capacity)
         self._elsewhere: BoundedMap[tuple[bytes, Coordinate], tuple[Verdict]] = BoundedMap(capacity)
 
     def judge(
@@ -86,20 +88,19 @@ class ReplayWindow:
         Returns:
             Any verdict but missing and invalid.
         """
-        verdict = Verdict.FRESH
+        refused = None
         if now - issued_at > max_age_ms:
-            verdict = Verdict.STALE
+            refused = Verdict.STALE
         elif issued_at - now > FUTURE_MS:
-            verdict = Verdict.FUTURE
-        sighting = (now, coordinate, verdict)
+            refused = Verdict.FUTURE
+        sighting = (now, coordinate, refused)
         first = self._first.setdefault(envelope_id, sighting)
         if first is sighting:
-            return verdict
-        seen_at, seen_where, verdict = first
+            return refused or Verdict.FRESH
+        seen_at, seen_where, refused = first
         if coordinate == seen_where:
-            return Verdict.REDELIVERY if verdict is Verdict.FRESH else verdict
-        if verdict is Verdict.FRESH:
-            verdict = Verdict.DUPLICATE if now - seen_at <= retry_window_ms else Verdict.REPLAY
+            return refused or Verdict.REDELIVERY
+        verdict = refused or (Verdict.DUPLICATE if now - seen_at <= retry_window_ms else Verdict.REPLAY)
         again = (verdict,)
         before = self._elsewhere.setdefault((envelope_id, coordinate), again)
         if before is again:
