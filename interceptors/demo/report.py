@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from interceptors.demo.run import Outcome
+    from interceptors.demo.outcome import Outcome
     from interceptors.demo.wire import Raw
     from interceptors.spans import Span
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from aiokafka.errors import KafkaError
 
 from interceptors.demo.attacks import launch, plan
 from interceptors.demo.orders import SAMPLE, read_orders
+from interceptors.demo.outcome import Outcome
 from interceptors.demo.report import report
 from interceptors.demo.services import Arrivals, checkout, ledger, storefront
 from interceptors.demo.setup import CHECKOUT, LEDGER, ORDERS, REFUNDS, RETRY_WINDOW_S, Setup
@@ -24,43 +25,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from interceptors.demo.attacks import Attack
     from interceptors.demo.orders import BadLine, Order
-    from interceptors.demo.services import Arrival, Coordinate
-    from interceptors.demo.wire import Raw
-    from interceptors.spans import Span
 
 DEADLINE_S = 60.0
-
-
-class Outcome(NamedTuple):
-    """Everything that the report is made of."""
-
-    setup: Setup
-    orders: list[Order]
-    bad_lines: list[BadLine]
-    genuine: list[Raw]
-    """The records of the services, before the attacks."""
-    arrivals: dict[Coordinate, Arrival]
-    attacks: dict[Coordinate, Attack]
-    spans: list[Span]
-    expected: dict[str, int]
-    """How many messages each service should have got."""
-
-    @property
-    def lost(self) -> int:
-        """How many messages did not arrive."""
-        arrived = [arrival.service for arrival in self.arrivals.values()]
-        return sum(count - arrived.count(service) for service, count in self.expected.items())
-
-    @property
-    def unrecognised(self) -> list[Attack]:
-        """The attacks that did not get their verdict."""
-        return [
-            attack
-            for place, attack in self.attacks.items()
-            if place not in self.arrivals or self.arrivals[place].verdict != attack.expected
-        ]
 
 
 def run(*, input_path: Path | None, out: Path, kafka: str | None, console: Console) -> int:

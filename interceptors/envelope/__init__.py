@@ -12,7 +12,7 @@ Invariants:
 """
 
 from interceptors.envelope.binding import Binding, Level
-from interceptors.envelope.format import HEADER_NAME, from_text, header_bytes, to_text
+from interceptors.envelope.format import HEADER_NAME, from_text, header_bytes, kid_of, to_text
 from interceptors.envelope.keyset import KeySet
 from interceptors.envelope.opener import CANDIDATES, Candidate, Opened, Opener
 from interceptors.envelope.sealer import Sealed, Sealer
@@ -33,5 +33,6 @@ __all__ = [
     "derive_sender_key",
     "from_text",
     "header_bytes",
+    "kid_of",
     "to_text",
 ]

@@ -12,7 +12,7 @@ from interceptors.envelope import KeySet, Sealer
 from interceptors.errors import KeyProblem, KeyProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from interceptors.envelope import SenderKey
     from interceptors.keys.provider import KeyProvider
@@ -123,6 +123,17 @@ class Keyring:
             # The receiver's verdict (unknown key) says it; a line a message would let anyone fill the log.
             self._misses += 1
             self._unknown_until.set(kid, now + UNKNOWN_FOR_MS)
+
+    def fetch_wanted(self, kids: Iterable[bytes], now: int) -> None:
+        """Ask the provider for those of several keys that are wanted still. May block.
+
+        Args:
+            kids: the keys that were wanted a moment ago; another thread may have fetched them since.
+            now: milliseconds since the epoch.
+        """
+        for kid in kids:
+            if self.wants(kid, now):
+                self.fetch(kid, now)
 
     def after_fork(self) -> None:
         """Take new locks in a child: another thread of the parent may have held the old ones."""

@@ -47,17 +47,7 @@ class Outbox:
         self._chore = chore
         self._closed = False
         self._begin()
-        dead_or_alive = weakref.ref(self)
-
-        def in_child() -> None:
-            outbox = dead_or_alive()
-            if outbox is not None:
-                was_working = outbox._thread is not None  # noqa: SLF001 - its own class
-                outbox._begin()  # noqa: SLF001 - its own class
-                if was_working:  # closed stays closed
-                    outbox.start()
-
-        os.register_at_fork(after_in_child=in_child)
+        os.register_at_fork(after_in_child=weakly(self._in_child))
 
     def _begin(self) -> None:
         self.dropped = 0
@@ -66,6 +56,12 @@ class Outbox:
         self._starting = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def _in_child(self) -> None:
+        was_working = self._thread is not None
+        self._begin()
+        if was_working:  # closed stays closed
+            self.start()
 
     def put(self, span: Span) -> None:
         """Take an ended span; returns at once."""
@@ -141,6 +137,22 @@ class Outbox:
                 logger.warning(
                     "%d spans were lost: the sink failed with %s", len(batch), type(error).__name__
                 )
+
+
+def weakly(method: Callable[[], object]) -> Callable[[], None]:
+    """Give a function that calls a method for as long as its object lives, and does not keep it alive.
+
+    Args:
+        method: a bound method, to be registered with something that never forgets: at exit, after a fork.
+    """
+    dead_or_alive = weakref.WeakMethod(method)
+
+    def call() -> None:
+        alive = dead_or_alive()
+        if alive is not None:
+            alive()
+
+    return call
 
 
 def _work(outbox: weakref.ref[Outbox], wake: threading.Event) -> None:

@@ -6,13 +6,16 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from interceptors.errors import ConfigurationError
+from interceptors.keys import LocalKeys
 from interceptors.policy.document import Name, parse_policy
 from interceptors.policy.yaml_document import DocumentModel, parse_document
+from interceptors.spans import JsonLinesSink
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from interceptors.policy import Policy
+    from interceptors.spans import SpanSink
 
 PRODUCTION = "prod"
 
@@ -78,6 +81,44 @@ def read_policy(path: Path) -> Policy:
         ConfigurationError: the file can't be read.
     """
     return parse_policy(read_text(path, "interceptors init"), str(path))
+
+
+def local_keys(path: Path | str, service: str, place: str) -> LocalKeys:
+    """Read a service's key file.
+
+    Args:
+        path: the file.
+        service: the service whose it has to be.
+        place: where the file was named, for the error.
+
+    Raises:
+        ConfigurationError: the file does not hold, or is another service's.
+    """
+    keys = LocalKeys(path)
+    if keys.service != service:
+        msg = (
+            f"{place}: {path} holds the keys of {keys.service!r}, and this is {service!r}; "
+            f"run: interceptors keys grant {service}"
+        )
+        raise ConfigurationError(msg)
+    return keys
+
+
+def sink_of(export: Export) -> SpanSink | None:
+    """Give the sink that an export names, or None where it names none."""
+    return JsonLinesSink(export.file.path) if export.file is not None else None
+
+
+def named(what: str, name: object) -> str:
+    """Give a name, checked.
+
+    Raises:
+        ConfigurationError: it is empty, or no text.
+    """
+    if not isinstance(name, str) or not name:
+        msg = f"{what}: a name is a text that is not empty"
+        raise ConfigurationError(msg)
+    return name
 
 
 def read_text(path: Path, remedy: str) -> str:

@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 import time
-import weakref
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -18,15 +17,24 @@ from opentelemetry.context import get_current
 
 from interceptors.bounded import BoundedMap
 from interceptors.context import Scope, child_of, current, current_tenant
-from interceptors.envelope import Opener, header_bytes
+from interceptors.envelope import Opener, kid_of
 from interceptors.errors import ConfigurationError, EnvelopeError
-from interceptors.keys import Keyring, LocalKeys, MemoryKeys
+from interceptors.keys import Keyring, MemoryKeys
 from interceptors.pipeline import on_receive, on_send
 from interceptors.policy import Policy, check_policy
 from interceptors.policy.yaml_document import validate_document
 from interceptors.replay import ReplayWindow, Verdict
-from interceptors.spans import JsonLinesSink, MemorySink, Origin, Outbox, Recorder
-from interceptors.tracing.configuration import PRODUCTION, Export, read_configuration, read_policy
+from interceptors.spans import MemorySink, Origin, Outbox, Recorder
+from interceptors.spans.outbox import weakly
+from interceptors.tracing.configuration import (
+    PRODUCTION,
+    Export,
+    local_keys,
+    named,
+    read_configuration,
+    read_policy,
+    sink_of,
+)
 from interceptors.tracing.scopes import Processing, Sending
 
 if TYPE_CHECKING:
@@ -42,7 +50,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("interceptors")
 
 _NS_PER_MS = 1_000_000
-_KID = slice(2, 18)
 _WARNED = 256
 _WINDOWS = 256
 
@@ -84,10 +91,10 @@ class Tracing:
             ConfigurationError: the service's or the tenant's name is empty.
             KeyProviderError: the keys can't be had.
         """
-        self.service = _named("service", service)
+        self.service = named("service", service)
         self.policy = policy
         self.counts: Counter[str] = Counter()
-        self._tenant = _named("tenant", tenant)
+        self._tenant = named("tenant", tenant)
         self._clock = clock
         self._keyring = Keyring(keys)
         self._opener = Opener()
@@ -98,7 +105,8 @@ class Tracing:
         self._outbox = Outbox(sink or MemorySink(), chore=self._keyring.refresh)
         self._recorder = Recorder(service, None if sink is None else self._outbox, clock)
         self._outbox.start()
-        self._hook()
+        os.register_at_fork(after_in_child=weakly(self._in_child))
+        atexit.register(weakly(self.close))
 
     @classmethod
     def from_file(cls, path: Path | str = "interceptors.yaml", *, sink: SpanSink | None = None) -> Self:
@@ -115,13 +123,13 @@ class Tracing:
             ConfigurationError: a file is missing or does not hold; the text names file, place and remedy.
         """
         found = read_configuration(Path(path))
-        keys = _local_keys(found.keys, found.service, f"{path}: keys")
+        keys = local_keys(found.keys, found.service, f"{path}: keys")
         return cls(
             service=found.service,
             tenant=found.tenant,
             policy=read_policy(Path(found.policy)),
             keys=keys,
-            sink=sink or _sink(found.export),
+            sink=sink or sink_of(found.export),
         )
 
     @classmethod
@@ -167,8 +175,10 @@ class Tracing:
         if isinstance(keys, MemoryKeys):
             provider = keys.beside(service)
         else:
-            provider = MemoryKeys(service) if keys is None else _local_keys(keys, service, "keys")
-        return cls(service=service, tenant=tenant, policy=compiled, keys=provider, sink=sink or _sink(parsed))
+            provider = MemoryKeys(service) if keys is None else local_keys(keys, service, "keys")
+        return cls(
+            service=service, tenant=tenant, policy=compiled, keys=provider, sink=sink or sink_of(parsed)
+        )
 
     @contextlib.contextmanager
     def tenant(self, name: str) -> Iterator[None]:
@@ -183,7 +193,7 @@ class Tracing:
         Raises:
             ConfigurationError: the name is empty or no text.
         """
-        scope = Scope(_named("tenant", name))
+        scope = Scope(named("tenant", name))
         try:
             yield
         finally:
@@ -226,8 +236,6 @@ class Tracing:
         """Show what is not secret."""
         return f"Tracing(service={self.service!r})"
 
-    # What the adapters are given.
-
     def sealing_key_wanted(self) -> Callable[[], object] | None:
         """Give what to call, off the event loop, before `send`; None where nothing has to be fetched."""
         tenant = current_tenant() or self._tenant
@@ -243,17 +251,15 @@ class Tracing:
         held = self._keyring.keys.held
         unknown: set[bytes] = set()
         for value in envelopes:
-            try:
-                kid = header_bytes(value)[_KID]
-            except EnvelopeError:
-                continue
-            if kid not in held:
-                unknown.add(kid)
+            with contextlib.suppress(EnvelopeError):
+                kid = kid_of(value)
+                if kid not in held:
+                    unknown.add(kid)
         if not unknown:  # nearly always
             return None
         now = self._clock() // _NS_PER_MS
         wanted = [kid for kid in unknown if self._keyring.wants(kid, now)]
-        return partial(self._fetch, wanted, now) if wanted else None
+        return partial(self._keyring.fetch_wanted, wanted, now) if wanted else None
 
     def origin(self) -> Origin:
         """Give what a message that begins here belongs to: the current tenant and the current span."""
@@ -369,11 +375,6 @@ class Tracing:
         """Give the time, in nanoseconds since the epoch, by the clock that spans are timed with."""
         return self._clock()
 
-    def _fetch(self, kids: Iterable[bytes], now: int) -> None:
-        for kid in kids:
-            if self._keyring.wants(kid, now):  # another task may have had it fetched since
-                self._keyring.fetch(kid, now)
-
     def _seal(self, message: Message, context: TraceContext, tenant: str, started: int) -> Outgoing:
         now = started // _NS_PER_MS
         sealer = self._keyring.sealer(tenant, now)
@@ -385,11 +386,7 @@ class Tracing:
         return outgoing
 
     def _window(self, consumer: str) -> ReplayWindow:
-        window = self._windows.get(consumer)
-        if window is None:
-            window = ReplayWindow()
-            self._windows.set(consumer, window)
-        return window
+        return self._windows.get(consumer) or self._windows.setdefault(consumer, ReplayWindow())
 
     def _note_unsealed(self, channel: str, reason: str) -> None:
         self.counts[reason] += 1
@@ -397,41 +394,6 @@ class Tracing:
             self._warned.set((channel, reason), True)  # noqa: FBT003 - a set of pairs
             logger.warning("messages of channel %r go without an envelope: %s", channel, reason)
 
-    def _hook(self) -> None:
-        weak = weakref.ref(self)
-
-        def in_child() -> None:
-            tracing = weak()
-            if tracing is not None:
-                tracing._receiving = threading.Lock()  # noqa: SLF001 - its own class
-                tracing._keyring.after_fork()  # noqa: SLF001 - its own class
-
-        def at_exit() -> None:
-            tracing = weak()
-            if tracing is not None:
-                tracing.close()
-
-        os.register_at_fork(after_in_child=in_child)
-        atexit.register(at_exit)
-
-
-def _named(what: str, name: object) -> str:
-    if not isinstance(name, str) or not name:
-        msg = f"{what}: a name is a text that is not empty"
-        raise ConfigurationError(msg)
-    return name
-
-
-def _local_keys(path: Path | str, service: str, place: str) -> LocalKeys:
-    keys = LocalKeys(path)
-    if keys.service != service:
-        msg = (
-            f"{place}: {path} holds the keys of {keys.service!r}, and this is {service!r}; "
-            f"run: interceptors keys grant {service}"
-        )
-        raise ConfigurationError(msg)
-    return keys
-
-
-def _sink(export: Export) -> SpanSink | None:
-    return JsonLinesSink(export.file.path) if export.file is not None else None
+    def _in_child(self) -> None:
+        self._receiving = threading.Lock()
+        self._keyring.after_fork()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interceptors.envelope.binding import Level
-from interceptors.envelope.format import from_text, header_bytes, parse, prefix, to_text
+from interceptors.envelope.format import from_text, header_bytes, kid_of, parse, prefix, to_text
 from interceptors.errors import Answer, EnvelopeError
 
 if TYPE_CHECKING:
@@ -135,3 +135,14 @@ def test_a_view_that_was_released_is_malformed() -> None:
         header_bytes(view)
 
     assert refusal.value.answer is Answer.MALFORMED
+
+
+@pytest.mark.parametrize("value", [SHORTEST, bytearray(SHORTEST), to_text(SHORTEST)])
+def test_the_kid_is_told_without_a_key(value: object) -> None:
+    assert kid_of(value) == SHORTEST[2:18]
+
+
+@pytest.mark.parametrize("value", [b"", SHORTEST[:-1], b"\x12" + SHORTEST[1:], None, 7, "?"])
+def test_what_can_be_no_envelope_has_no_kid(value: object) -> None:
+    with pytest.raises(EnvelopeError, match="malformed"):
+        kid_of(value)

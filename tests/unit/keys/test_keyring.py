@@ -359,3 +359,15 @@ def test_keys_that_stay_away_are_said_once_and_again_when_they_were_there(
             keyring.refresh()
     said = "the keys were not refreshed, and those known before still hold: the store is away"
     assert caplog.messages == [said, said]
+
+
+def test_of_the_keys_that_were_wanted_those_that_still_are_get_fetched() -> None:
+    sender = MemoryKeys("checkout")
+    kids = [sender.sealing_key(tenant).kid for tenant in ("acme", "globex")]
+    provider = Meddled("billing")
+    provider._keys = sender._keys
+    keyring = Keyring(provider)
+    keyring.fetch(kids[0], NOW)
+    keyring.fetch_wanted(kids, NOW)
+    assert set(keyring.keys.held) == set(kids)
+    assert provider.asked == 2
