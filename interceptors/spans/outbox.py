@@ -25,7 +25,7 @@ INTERVAL_S = 1.0
 class Outbox:
     """Takes ended spans without ever making their thread wait; what does not fit is dropped and counted.
 
-    A daemon thread starts with the first span, and anew in a child after a fork; spans that wait in the
+    A daemon thread starts with the first span, or with `start`, and anew in a child after a fork; spans that wait in the
     parent at a fork are the parent's to export.
 
     Attributes:
@@ -72,11 +72,12 @@ class Outbox:
         self._waiting.append(span)
         if waiting >= BATCH and not self._wake.is_set():
             self._wake.set()
-        if self._thread is None:
-            self.start()
+        self.start()
 
     def start(self) -> None:
-        """Start the thread, where it is not running yet."""
+        """Start the thread, where it is not running yet; costs nothing where it is."""
+        if self._thread is not None or self._closed:
+            return
         with self._starting:
             if self._thread is None and not self._closed:
                 # The thread must not keep alive what it works for.

@@ -104,7 +104,6 @@ class Tracing:
         # With no sink there are no spans, and the outbox's thread only looks after the keys.
         self._outbox = Outbox(sink or MemorySink(), chore=self._keyring.refresh)
         self._recorder = Recorder(service, None if sink is None else self._outbox, clock)
-        self._outbox.start()
         os.register_at_fork(after_in_child=weakly(self._in_child))
         atexit.register(weakly(self.close))
 
@@ -322,6 +321,7 @@ class Tracing:
         Returns:
             The verdict and what follows from it; nothing is raised, whatever the message holds.
         """
+        self._outbox.start()
         now = self._clock() // _NS_PER_MS
         with self._receiving:
             receipt = on_receive(
@@ -376,6 +376,7 @@ class Tracing:
         return self._clock()
 
     def _seal(self, message: Message, context: TraceContext, tenant: str, started: int) -> Outgoing:
+        self._outbox.start()
         now = started // _NS_PER_MS
         sealer = self._keyring.sealer(tenant, now)
         outgoing = on_send(message, context=context, policy=self.policy, sealer=sealer, now=now)

@@ -612,11 +612,13 @@ def test_what_waits_at_exit_is_exported(tmp_path: Path) -> None:
 
 def test_a_child_seals_verifies_records_and_flushes_after_a_fork() -> None:
     script = """
-        import os, sys
+        import os, sys, warnings
         from interceptors import Tracing
         from interceptors.message import Message
         from interceptors.spans import MemorySink
 
+        # From Python 3.12 on, `os.fork` warns of the thread that a Tracing in use has.
+        warnings.simplefilter("ignore", DeprecationWarning)
         sink = MemorySink()
         tracing = Tracing.for_development("checkout", sink=sink)
         message = Message("kafka", "orders")
@@ -659,6 +661,24 @@ def test_a_child_seals_verifies_records_and_flushes_after_a_fork() -> None:
     run(script)
 
 
+def test_one_that_is_not_in_use_yet_has_no_thread_to_fork_with() -> None:
+    script = """
+        import os, sys, threading
+        from interceptors import Tracing
+        from interceptors.message import Message
+
+        tracing = Tracing.for_development("checkout")
+        if threading.active_count() != 1:
+            sys.exit("there is a thread")
+        pid = os.fork()
+        if pid == 0:
+            tracing.receive(Message("kafka", "orders"), consumer="workers")
+            os._exit(threading.active_count())
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) - 2)
+    """
+    run(script)
+
+
 @pytest.fixture
 def hooks(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Callable[[], None]]]:
     """What would be called in a child after a fork, and at exit."""
@@ -685,6 +705,7 @@ def test_its_hooks_serve_it_while_it_lives(
 
 def test_its_hooks_do_not_keep_it_alive(hooks: dict[str, list[Callable[[], None]]]) -> None:
     tracing = Tracing.for_development("checkout")
+    hand_over(tracing, tracing)
     wake = tracing._outbox._wake
     thread = tracing._outbox._thread
     assert thread is not None
