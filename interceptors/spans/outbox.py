@@ -76,8 +76,10 @@ class Outbox:
 
     def start(self) -> None:
         """Start the thread, where it is not running yet; costs nothing where it is."""
-        if self._thread is not None or self._closed:
-            return
+        if self._thread is None and not self._closed:
+            self._start()
+
+    def _start(self) -> None:
         with self._starting:
             if self._thread is None and not self._closed:
                 # The thread must not keep alive what it works for.
