@@ -25,8 +25,8 @@ INTERVAL_S = 1.0
 class Outbox:
     """Takes ended spans without ever making their thread wait; what does not fit is dropped and counted.
 
-    A daemon thread starts with the first span, or with `start`, and anew in a child after a fork; spans that wait in the
-    parent at a fork are the parent's to export.
+    A daemon thread starts with the first span, or with `start`, and anew in a child after a fork; spans that
+    wait in the parent at a fork are the parent's to export.
 
     Attributes:
         dropped: how many spans were lost: the outbox was full, or the sink failed.
