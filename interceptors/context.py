@@ -35,7 +35,7 @@ NO_LABELS: Mapping[str, Label] = MappingProxyType({})
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
-_TENANT = otel_context.create_key("interceptors-tenant")
+_SCOPE = otel_context.create_key("interceptors-scope")
 
 
 class TraceContext(NamedTuple):
@@ -58,6 +58,10 @@ class TraceContext(NamedTuple):
     def __repr__(self) -> str:
         """Show what is not secret."""
         return f"TraceContext(sampled={self.sampled}, labels={len(self.labels)})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be copied and pickled, as records that are handed to another process are."""
+        return TraceContext, (*self[:3], dict(self.labels))
 
 
 def new_root(*, sampled: bool = True) -> TraceContext:
@@ -133,8 +137,8 @@ def current_tenant(context: Context | None = None) -> str | None:
     Args:
         context: OpenTelemetry's context, for whoever has it in hand.
     """
-    tenant = otel_context.get_value(_TENANT, context)
-    return tenant if isinstance(tenant, str) else None
+    scope = _scope(context)
+    return None if scope is None else scope.tenant
 
 
 class Scope:
@@ -143,10 +147,11 @@ class Scope:
     Both lie in OpenTelemetry's context, so they go wherever that goes. OpenTelemetry's own `detach` wants
     its token back in the very context that it was made in, and logs an error otherwise; the body of an
     `async for` may be left in another one. So what was current before is put back by value, and only where
-    ours is still current.
+    ours is still current. A scope that is left before one that was entered later is taken out from below
+    it: the later one then puts back what was current before both.
     """
 
-    __slots__ = ("_before", "_ours")
+    __slots__ = ("_ours", "before", "tenant")
 
     def __init__(self, tenant: str | None, span: TraceContext | None = None) -> None:
         """Make them current.
@@ -156,19 +161,33 @@ class Scope:
             span: the context of the span that is to be current; None to leave the current one, but for a
                 change from one tenant to another: then none is, so that the other's trace starts anew.
         """
-        self._before: Context = otel_context.get_current()
-        ours = otel_context.set_value(_TENANT, tenant, self._before)
+        self.tenant = tenant
+        self.before: Context = otel_context.get_current()
+        ours = otel_context.set_value(_SCOPE, self, self.before)
         if span is not None:
             ours = set_span_in_context(_CurrentSpan(span), ours)
-        elif current_tenant(self._before) not in (None, tenant):
+        elif current_tenant(self.before) not in (None, tenant):
             ours = set_span_in_context(INVALID_SPAN, ours)
         self._ours: Context = ours
         otel_context.attach(self._ours)
 
     def leave(self) -> None:
         """Put back what was current before, unless something else has become current since."""
-        if otel_context.get_current() is self._ours:
-            otel_context.attach(self._before)
+        now = otel_context.get_current()
+        if now is self._ours:
+            otel_context.attach(self.before)
+            return
+        later = _scope(now)
+        while later is not None:
+            if later.before is self._ours:
+                later.before = self.before
+                return
+            later = _scope(later.before)
+
+
+def _scope(context: Context | None) -> Scope | None:
+    scope = otel_context.get_value(_SCOPE, context)
+    return scope if isinstance(scope, Scope) else None
 
 
 class _CurrentSpan(NonRecordingSpan):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from interceptors.policy import PolicyDocument
 from interceptors.tracing import Configuration
@@ -28,8 +28,22 @@ MODELS: dict[str, type[BaseModel]] = {
 
 def text_of(model: type[BaseModel]) -> str:
     """Give the schema of a model as the text of its file."""
-    schema = {"$schema": DIALECT} | model.model_json_schema()
+    schema = {"$schema": DIALECT} | _without_null(model.model_json_schema())
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _without_null(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    """Leave null out: a key that is left out is not written, and one without a value is refused."""
+    if isinstance(schema, list):
+        return [_without_null(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _without_null(part) for key, part in schema.items() if (key, part) != ("default", None)}
+    choices = [choice for choice in kept.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        del kept["anyOf"]
+        return kept | choices[0]
+    return kept | {"anyOf": choices} if choices else kept
 
 
 def is_current(path: Path, text: str) -> bool:

@@ -133,6 +133,15 @@ def destroy(
     _next("bring each key file to where its service reads it, and destroy copies and backups of the old ones")
 
 
+@app.command()
+def write(roots: Roots = ROOTS) -> None:
+    """Write every key file that was granted anew, where a change could not be written to one of them."""
+    administration = KeyAdministration(roots)
+    administration.write()
+    _wrote(*administration.files())
+    _next("bring each key file to where its service reads it")
+
+
 @app.command("list")
 def list_(
     file: Annotated[

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SAMPLE = Path(__file__).with_name("orders.jsonl")
 
+_LARGEST = 900_000
+
 _Name = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=64)]
 
 
@@ -79,6 +81,9 @@ def _sort(lines: Iterable[bytes]) -> tuple[list[Order], list[BadLine]]:
     for number, line in enumerate(lines, start=1):
         body = line.strip()
         if not body:
+            continue
+        if len(body) > _LARGEST:
+            bad.append(BadLine(number, f"longer than {_LARGEST} bytes, which is more than a Kafka takes"))
             continue
         try:
             found = _Fields.model_validate_json(body)

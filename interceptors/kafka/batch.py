@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interceptors.envelope import HEADER_NAME
@@ -73,6 +74,11 @@ class TracedBatch:
             self._appended.append(_Appended(metadata.timestamp, key, value, bare, self._tracing.origin()))
         return metadata
 
+    @property
+    def tenants(self) -> set[str]:
+        """Whose messages are in it."""
+        return {message.origin.tenant for message in self._appended}
+
     def close(self) -> None:
         """Take no more messages."""
         self._measure.close()
@@ -113,10 +119,8 @@ class TracedBatch:
         built = self._create()
         for message, envelope in zip(self._appended, envelopes, strict=True):
             sealed = [] if envelope is None else [(HEADER_NAME, envelope)]
-            built.append(
-                timestamp=message.timestamp,
-                key=message.key,
-                value=message.value,
-                headers=[*message.headers, *sealed],
-            )
+            append = partial(built.append, timestamp=message.timestamp, key=message.key, value=message.value)
+            if append(headers=[*message.headers, *sealed]) is None:
+                # An envelope larger than its placeholder must not cost the message.
+                append(headers=message.headers)
         return built

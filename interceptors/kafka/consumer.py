@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
@@ -11,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
-from interceptors.kafka.record import SYSTEM, TracedRecord, process, receive, rejection, wanted_keys
+from interceptors.kafka.record import (
+    SYSTEM,
+    TracedRecord,
+    coordinate,
+    off_loop,
+    process,
+    receive,
+    rejection,
+    wanted_keys,
+)
 from interceptors.tracing import Delegate
 
 if TYPE_CHECKING:
@@ -21,6 +31,8 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
     from interceptors.tracing import Processing, Tracing
+
+logger = logging.getLogger("interceptors.kafka")
 
 
 class TracedConsumer(Delegate):
@@ -118,12 +130,7 @@ class TracedConsumer(Delegate):
 
     async def stop(self) -> None:
         """Stop the consumer, and end the processings that are open."""
-        try:
-            await self._wrapped.stop()
-        finally:
-            for _, processing in self._open:
-                processing.end()
-            self._open.clear()
+        await self._stop(None)
 
     def __aiter__(self) -> Self:
         """Iterate over records, as the consumer does."""
@@ -143,7 +150,17 @@ class TracedConsumer(Delegate):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop the consumer."""
-        await self.stop()
+        await self._stop(error)
+
+    async def _stop(self, error: BaseException | None) -> None:
+        try:
+            await self._wrapped.stop()
+        finally:
+            for _, processing in self._open:
+                processing.end(error)
+            self._open.clear()
+            if self._group is None:
+                self._tracing.forget(self._seen_by)
 
     async def _next(self, fetch: Coroutine[Any, Any, ConsumerRecord]) -> TracedRecord:
         task = self._end_finished()
@@ -174,6 +191,9 @@ class TracedConsumer(Delegate):
             if self._value_deserializer is not None:
                 traced.value = self._value_deserializer(record.value)
         except Exception as error:  # noqa: BLE001 - the caller's own, given back to the caller
+            place = coordinate(record)
+            logger.warning("a deserializer failed with %s at %s", type(error).__name__, place)
+            error.add_note(f"while deserializing the record at {place}")
             self._owed.append(error)
             return None
         return traced
@@ -181,7 +201,7 @@ class TracedConsumer(Delegate):
     async def _fetch(self, wanted: Callable[[], object], records: Sequence[ConsumerRecord]) -> None:
         """Fetch keys off the event loop; cancelled while at it, leave the records to be fetched again."""
         try:
-            await asyncio.to_thread(wanted)
+            await off_loop(wanted)
         except asyncio.CancelledError:
             # The position has moved past these records, and nobody has them yet: move it back.
             first: dict[TopicPartition, int] = {}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
+import secrets
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from aiokafka import ConsumerRecord
 
-from interceptors.kafka.record import TracedRecord, process, receive, rejection, wanted_keys
+from interceptors.kafka.record import TracedRecord, off_loop, process, receive, rejection, wanted_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def traced(tracing: Tracing, *, group_id: str | None = None) -> Callable[[Callab
     Raises:
         RejectedError: by the decorated function: the channel's policy refuses the record.
     """
-    consumer = group_id if group_id is not None else "kafka.traced"
+    consumer = group_id if group_id is not None else f"kafka.traced {secrets.token_hex(8)}"
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         def admit(raw: ConsumerRecord) -> TracedRecord:
@@ -45,17 +45,19 @@ def traced(tracing: Tracing, *, group_id: str | None = None) -> Callable[[Callab
                 raise rejection(record)
             return record
 
-        if inspect.iscoroutinefunction(function):
+        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
 
             @functools.wraps(function)
             async def handle_async(*args: Any, **kwargs: Any) -> Any:
                 place, raw = _record(args, kwargs)
                 wanted = tracing.opening_keys_wanted(wanted_keys([raw]))
                 if wanted is not None:
-                    await asyncio.to_thread(wanted)
+                    await off_loop(wanted)
                 record = admit(raw)
                 with process(tracing, record):
-                    return await function(*_replaced(args, place, record), **_named(kwargs, place, record))
+                    return await cast("Callable[..., Any]", function)(
+                        *_replaced(args, place, record), **_named(kwargs, place, record)
+                    )
 
             return cast("Callable[P, T]", handle_async)
 

@@ -10,7 +10,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from interceptors.envelope import HEADER_NAME
 from interceptors.kafka.batch import TracedBatch
-from interceptors.kafka.record import SYSTEM, stripped
+from interceptors.kafka.record import SYSTEM, off_loop, stripped
 from interceptors.message import Message
 from interceptors.tracing import Delegate
 
@@ -54,6 +54,8 @@ class TracedProducer(Delegate):
         self._key_serializer = key_serializer
         self._value_serializer = value_serializer
         self._unsettled: set[asyncio.Future[Any]] = set()
+        self._again: set[asyncio.Future[Any]] = set()
+        """What goes for the second time, without its envelope."""
 
     async def send(  # noqa: PLR0917 - aiokafka's signature
         self,
@@ -79,7 +81,7 @@ class TracedProducer(Delegate):
         """
         wanted = self._tracing.sealing_key_wanted()
         if wanted is not None:
-            await asyncio.to_thread(wanted)
+            await off_loop(wanted)
         try:
             bare = stripped(headers or ())
             key, value = self.serialized(key, value)
@@ -134,18 +136,21 @@ class TracedProducer(Delegate):
         if not isinstance(batch, TracedBatch):
             untraced: asyncio.Future[Any] = await self._wrapped.send_batch(batch, topic, partition=partition)
             return untraced
-        wanted = self._tracing.sealing_key_wanted()
-        if wanted is not None:
-            await asyncio.to_thread(wanted)
+        for tenant in batch.tenants:
+            wanted = self._tracing.sealing_key_wanted(tenant)
+            if wanted is not None:
+                await off_loop(wanted)
         sendings, sealed = batch.seal(topic)
         send = partial(self._wrapped.send_batch, topic=topic, partition=partition)
         return await self._sent(sendings, send, sealed, batch.bare if batch.has_envelopes else None)
 
     async def flush(self) -> None:
-        """Wait until everything is delivered or refused, as `AIOKafkaProducer.flush` does."""
+        """Wait until everything so far is delivered or refused, as `AIOKafkaProducer.flush` does."""
         await self._wrapped.flush()
-        while self._unsettled:
-            await asyncio.wait(self._unsettled)
+        if self._unsettled:
+            await asyncio.wait(set(self._unsettled))
+        if self._again:
+            await asyncio.wait(set(self._again))
 
     async def stop(self) -> None:
         """Deliver what waits, and stop the producer."""
@@ -222,10 +227,11 @@ class TracedProducer(Delegate):
     ) -> None:
         """Take note of what became of a message, and pass it on to the future that the caller has."""
         self._unsettled.discard(sent)
+        self._again.discard(sent)
         error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
         if resend is not None and isinstance(error, MessageSizeTooLargeError):
             again = sent.get_loop().create_task(resend())
-            self._unsettled.add(again)
+            self._again.add(again)
             again.add_done_callback(partial(self._settle, sendings, given, None))
             return
         metadata = sent.result() if error is None else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import ConsumerRecord
@@ -11,7 +13,7 @@ from interceptors.errors import RejectedError
 from interceptors.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from interceptors.pipeline import Receipt
     from interceptors.tracing import Processing, Tracing
@@ -27,9 +29,13 @@ class TracedRecord(ConsumerRecord):  # type: ignore[misc]  # aiokafka has no typ
     """
 
     receipt: Receipt
-    processing: Processing | None
+    processing: Processing | None = None
     """The processing that is open for the record, where the consumer opened it by itself."""
-    group: str | None
+    group: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Be copied and pickled without the processing, which is this process's."""
+        return self.__dict__ | {"processing": None}
 
     def __repr__(self) -> str:
         """Show where it lies, and not what it holds."""
@@ -67,7 +73,6 @@ def receive(tracing: Tracing, record: ConsumerRecord, consumer: str, group: str 
     fields = traced.__dict__
     fields.update(record.__dict__)
     fields["receipt"] = tracing.receive(message, consumer=consumer)
-    fields["processing"] = None
     fields["group"] = group
     if found:
         fields["headers"] = tuple(stripped(record.headers))
@@ -81,6 +86,9 @@ def process(tracing: Tracing, record: TracedRecord) -> Processing:
         tracing: the service's tracing.
         record: a record that was received through `receive`.
     """
+    if "receipt" not in record.__dict__:
+        msg = "only a record that a TracedConsumer or `traced` has handed out can be processed, as it is"
+        raise TypeError(msg)
     if record.processing is not None and record.processing.span is not None:
         return record.processing
     processing = tracing.process(SYSTEM, record.receipt, group=record.group)
@@ -90,6 +98,12 @@ def process(tracing: Tracing, record: TracedRecord) -> Processing:
         span.tombstone = record.serialized_value_size < 0
     record.processing = processing
     return processing
+
+
+async def off_loop(wanted: Callable[[], object]) -> None:
+    """Fetch keys in a thread. Where no thread is to be had, the message goes on, and so does its verdict."""
+    with contextlib.suppress(RuntimeError):
+        await asyncio.to_thread(wanted)
 
 
 def coordinate(record: ConsumerRecord) -> tuple[str, int, int]:

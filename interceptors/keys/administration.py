@@ -180,6 +180,14 @@ class KeyAdministration:
         self._save(self._file.model_copy(update={"roots": roots}))
         self._write(self._services(tenant))
 
+    def write(self) -> None:
+        """Write the key file of every grant anew, as where one of them could not be written before.
+
+        Raises:
+            ConfigurationError: files that can't be written; all others are.
+        """
+        self._write({grant.service for grant in self._file.grants})
+
     def keys(self) -> list[KeyLine]:
         """List every key of every grant, without key material."""
         services = dict.fromkeys(grant.service for grant in self._file.grants)
@@ -228,10 +236,19 @@ class KeyAdministration:
         self._file = file
 
     def _write(self, services: Iterable[str]) -> None:
-        for service in services:
-            keyring = self._keyring(service)
+        failed: list[str] = []
+        for service in sorted(services):
             file = next(grant.file for grant in self._file.grants if grant.service == service)
-            write_key_file(self._path.parent / file, keyring)
+            try:
+                write_key_file(self._path.parent / file, self._keyring(service))
+            except ConfigurationError as error:
+                failed.append(str(error))
+        if failed:
+            msg = (
+                f"{'; '.join(failed)}. The other key files are written, and {self._path} knows of the "
+                f"change; once these can be written, run: interceptors keys write"
+            )
+            raise ConfigurationError(msg)
 
     def _keyring(self, service: str) -> KeyringFile:
         entries: dict[tuple[str, str, int], KeyEntry] = {}

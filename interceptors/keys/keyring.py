@@ -56,6 +56,7 @@ class Keyring:
         self._misses = 0
         self._misses_since = 0
         self._said = ""
+        self._stale = False  # until a change that was announced has been taken up whole
         self.keys = KeySet(revoked=_ask(provider.revoked))
 
     def wants_sealer(self, tenant: str, now: int) -> bool:
@@ -142,7 +143,7 @@ class Keyring:
     def refresh(self) -> None:
         """Look whether keys, their uses or revocations have changed. May block; meant for a thread apart."""
         try:
-            changed = _ask(self._provider.refresh)
+            self._stale = _ask(self._provider.refresh) or self._stale
             revoked = _ask(self._provider.revoked)
         except KeyProviderError as error:
             if str(error) != self._said:  # once, and not at every look
@@ -150,7 +151,7 @@ class Keyring:
             self._said = str(error)
             return
         self._said = ""
-        if not changed:
+        if not self._stale:
             return
         # A key may have another use, or be gone. Those that are held are had anew here, before the old ones
         # go, so that no message meets a keyring without its key.
@@ -159,6 +160,7 @@ class Keyring:
             with contextlib.suppress(KeyProviderError):
                 keys.append(_ask(self._opening_key, kid))
         with self._lock:
+            self._stale = False
             self.keys = KeySet(keys, revoked)
             self._sealers = {}
             self._no_sealer_until.clear()

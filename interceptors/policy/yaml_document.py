@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +13,7 @@ import yaml
 from interceptors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class DocumentModel(pydantic.BaseModel):
@@ -25,6 +26,8 @@ _QUOTED = re.compile(r"""'(?!<)[^'\s]{2,}'|"[^"\s]{2,}\"""")  # neither a charac
 _PLAIN = {
     "missing": "this key is required; add it",
     "invalid_key": "a key is text; put it in quotes",
+    "string_type": "should be text; put it in quotes",
+    "too_short": "write at least one",
     "tuple_type": "should be a list",
     "model_type": "should be a mapping of keys to values",
 }
@@ -97,6 +100,8 @@ def _read(text: str) -> tuple[yaml.Node | None, object, tuple[int | None, str] |
         mark = error.problem_mark or error.context_mark
         # A tag or an alias that is quoted may be a value that begins with "!" or "*" by chance.
         problem = _QUOTED.sub("'…'", str(error.problem))
+        if r"'\t'" in problem:
+            problem = "a tab can't stand here; indent with spaces"
         return None, None, (mark.line + 1 if mark else None, problem)
     except yaml.YAMLError:
         return None, None, (None, "not text")
@@ -124,6 +129,13 @@ def validate_document(
     Raises:
         DocumentError: with place and remedy of the first problem.
     """
+    empty = None
+    with contextlib.suppress(RecursionError):  # of a document that holds itself; pydantic says so
+        empty = _empty(data)
+    if empty is not None:
+        # What was commented out below it would be taken for its default, and that may be laxer.
+        problem = "this key has no value; write one, or leave the key out"
+        raise DocumentError(source, _path(empty), _line(root, empty), problem)
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as error:
@@ -134,6 +146,22 @@ def validate_document(
     location = first["loc"]
     problem = _remedy(model, location) if first["type"] == "extra_forbidden" else _plain(first)
     raise DocumentError(source, _path(location), _line(root, location), problem)
+
+
+def _empty(data: object) -> tuple[str | int, ...] | None:
+    """Find the first place without a value."""
+    if data is None:
+        return ()
+    parts: Iterable[tuple[Any, object]] = ()
+    if isinstance(data, dict):
+        parts = data.items()
+    elif isinstance(data, list):
+        parts = enumerate(data)
+    for step, part in parts:
+        found = _empty(part)
+        if found is not None:
+            return (step if isinstance(step, int) else str(step), *found)
+    return None
 
 
 def _plain(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose context is untyped

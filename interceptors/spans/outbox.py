@@ -46,6 +46,7 @@ class Outbox:
         self._capacity = capacity
         self._chore = chore
         self._closed = False
+        self._said = False
         self._begin()
         os.register_at_fork(after_in_child=weakly(self._in_child))
 
@@ -81,15 +82,21 @@ class Outbox:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None and not self._closed:
-                # The thread must not keep alive what it works for.
-                self._thread = threading.Thread(
-                    target=_work,
-                    args=(weakref.ref(self), self._wake),
-                    name="interceptors-outbox",
-                    daemon=True,
-                )
-                self._thread.start()
+            if self._thread is not None or self._closed:
+                return
+            # The thread must not keep alive what it works for.
+            work = (weakref.ref(self), self._wake)
+            thread = threading.Thread(target=_work, args=work, name="interceptors-outbox", daemon=True)
+            try:
+                thread.start()
+            except (
+                RuntimeError
+            ):  # too many threads, or the interpreter is ending: a message goes on all the same
+                if not self._said:
+                    logger.warning("no thread could be started to export spans and refresh keys")
+                self._said = True
+                return
+            self._thread = thread
 
     def flush(self, timeout: float) -> bool:
         """Export what waits now, in the calling thread.
@@ -121,18 +128,23 @@ class Outbox:
             Whether to go on.
         """
         self._wake.clear()
-        with self._draining:
-            self._drain()
-        if self._chore is not None:
+        if self._chore is not None:  # before the spans: a sink may be slow
             try:
                 self._chore()
             except Exception as error:  # noqa: BLE001 - the thread outlives a fault of its chore
                 logger.warning("a background chore failed with %s", type(error).__name__)
+        with self._draining:
+            self._drain()
         return not self._closed
 
+    def _batches(self) -> list[int]:
+        """Cut what waits now into batches; what comes meanwhile has its turn later."""
+        whole, rest = divmod(len(self._waiting), BATCH)
+        return [BATCH] * whole + [rest] * bool(rest)
+
     def _drain(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        for size in self._batches():
+            batch = [self._waiting.popleft() for _ in range(size)]
             try:
                 self._sink.export(batch)
             except Exception as error:  # noqa: BLE001 - a sink's fault costs its spans and nothing else

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.context import child_of, current
+from interceptors.context import child_of, current, current_tenant
 from interceptors.spans.span import Link, Operation, Span
 
 if TYPE_CHECKING:
@@ -102,8 +102,10 @@ class Recorder:
         for receipt in receipts:
             if receipt.traced:
                 batches.setdefault((receipt.channel.name, receipt.tenant or tenant), []).append(receipt)
-        above = current()
+        handled, tenant_above = current(), current_tenant()
         for (_, whose), batch in batches.items():
+            # Not below another tenant's span, where a handler of its messages receives these.
+            above = handled if tenant_above in (None, whose) else None
             origin = Origin(whose, above)
             channel = batch[0].channel
             span = self._open(Operation.RECEIVE, system, channel, child_of(above), origin, started)

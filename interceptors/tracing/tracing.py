@@ -51,7 +51,6 @@ logger = logging.getLogger("interceptors")
 
 _NS_PER_MS = 1_000_000
 _WARNED = 256
-_WINDOWS = 256
 
 
 class Tracing:
@@ -98,7 +97,7 @@ class Tracing:
         self._clock = clock
         self._keyring = Keyring(keys)
         self._opener = Opener()
-        self._windows: BoundedMap[str, ReplayWindow] = BoundedMap(_WINDOWS)
+        self._windows: dict[str, ReplayWindow] = {}
         self._receiving = threading.Lock()
         self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
         # With no sink there are no spans, and the outbox's thread only looks after the keys.
@@ -235,11 +234,15 @@ class Tracing:
         """Show what is not secret."""
         return f"Tracing(service={self.service!r})"
 
-    def sealing_key_wanted(self) -> Callable[[], object] | None:
-        """Give what to call, off the event loop, before `send`; None where nothing has to be fetched."""
-        tenant = current_tenant() or self._tenant
+    def sealing_key_wanted(self, tenant: str | None = None) -> Callable[[], object] | None:
+        """Give what to call, off the event loop, before `send`; None where nothing has to be fetched.
+
+        Args:
+            tenant: whose message is to be sent; None for the current tenant's.
+        """
+        whose = tenant or current_tenant() or self._tenant
         now = self._clock() // _NS_PER_MS
-        return partial(self._keyring.sealer, tenant, now) if self._keyring.wants_sealer(tenant, now) else None
+        return partial(self._keyring.sealer, whose, now) if self._keyring.wants_sealer(whose, now) else None
 
     def opening_keys_wanted(self, envelopes: Iterable[object]) -> Callable[[], object] | None:
         """Give what to call, off the event loop, before `receive`; None where nothing has to be fetched.
@@ -329,7 +332,7 @@ class Tracing:
                 policy=self.policy,
                 keys=self._keyring.keys,
                 opener=self._opener,
-                window=self._window(consumer),
+                window=self._windows.get(consumer) or self._windows.setdefault(consumer, ReplayWindow()),
                 now=now,
             )
             verdict = receipt.verdict
@@ -341,6 +344,10 @@ class Tracing:
         if rejected:
             logger.warning("channel %r rejects a message: %s", receipt.channel.name, verdict)
         return receipt
+
+    def forget(self, consumer: str) -> None:
+        """Give up what a consumer that is gone has seen."""
+        self._windows.pop(consumer, None)
 
     def received(self, system: str, receipts: Sequence[Receipt], *, started: int, group: str | None) -> None:
         """Record that a batch was received.
@@ -385,9 +392,6 @@ class Tracing:
         if outgoing.labels_left_out:
             self.counts["labels left out"] += outgoing.labels_left_out
         return outgoing
-
-    def _window(self, consumer: str) -> ReplayWindow:
-        return self._windows.get(consumer) or self._windows.setdefault(consumer, ReplayWindow())
 
     def _note_unsealed(self, channel: str, reason: str) -> None:
         self.counts[reason] += 1

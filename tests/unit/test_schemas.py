@@ -99,7 +99,7 @@ def test_each_schema_names_its_dialect_and_no_place_of_its_own(name: str) -> Non
             "configuration",
             SERVICE | {"environment": "production", "export": {"file": {"path": "spans.jsonl"}}},
         ),
-        ("configuration", SERVICE | {"export": {"file": None}}),
+        ("configuration", SERVICE | {"export": {}}),
     ],
 )
 def test_schema_and_code_accept(name: str, document: dict[str, Any]) -> None:

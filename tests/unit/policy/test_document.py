@@ -153,7 +153,7 @@ def test_what_is_no_duration_is_refused_with_an_example(value: object) -> None:
         ({"emit": "clear"}, "should be 'sealed' or 'none'"),
         ({"accept": True}, "should be 'optional'"),
         ({"binding": "body"}, "should be 'tenant', 'channel', 'type' or 'message'"),
-        ({"match": {"kafka": []}}, "at least 1 item"),
+        ({"match": {"kafka": []}}, "write at least one"),
         ({"match": {}}, "this key is required; add it"),
         ({"match": {"kafka": [""]}}, "at least 1 character"),
         ({"name": "x" * 256}, "at most 255 characters"),

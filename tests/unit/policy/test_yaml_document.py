@@ -38,7 +38,22 @@ def test_a_document_is_read() -> None:
 
 
 def test_json_is_yaml_too() -> None:
-    assert parse_document(Whole, '{"name": "a", "perhaps": null}', "file") == Whole(name="a")
+    text = '{"name": "a", "part": {"size": 1, "colour": "red"}}'
+    assert parse_document(Whole, text, "file") == Whole(name="a", part=Part(size=1, colour="red"))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("name: a\nperhaps:\n", "file:2: perhaps"),
+        ("name: a\npart: {size: 1, colour: }\n", "file:2: part.colour"),
+        ("name: a\nparts:\n- {size: 1}\n-\n", "file:4: parts[1]"),
+    ],
+)
+def test_a_key_without_a_value_is_refused(text: str, place: str) -> None:
+    with pytest.raises(DocumentError) as raised:
+        parse_document(Whole, text, "file")
+    assert str(raised.value) == f"{place}: this key has no value; write one, or leave the key out"
 
 
 def test_an_anchor_may_be_used_and_merged_into() -> None:
@@ -92,7 +107,7 @@ def test_an_anchor_may_be_used_and_merged_into() -> None:
         ("name: !!bool x", "file: not readable as YAML: a date, number or tagged value that is none"),
         ("name: !!timestamp x", "file: not readable as YAML: a date, number or tagged value that is none"),
         ("!!map [name]", "file: not readable as YAML: a date, number or tagged value that is none"),
-        ("&a {name: *a}", "file:1: name: should be a valid string"),
+        ("&a {name: *a}", "file:1: name: should be text; put it in quotes"),
     ],
 )
 def test_what_does_not_hold_is_refused_with_line_place_and_remedy(text: str, expected: str) -> None:

@@ -169,7 +169,7 @@ def test_each_round_exports_and_does_the_chore(make_span: Callable[..., Span]) -
     outbox._thread = threading.current_thread()
     outbox.put(make_span())
     assert outbox.work_once()
-    assert rounds == [1]
+    assert (rounds, len(sink.spans)) == ([0], 1)  # the chore first, since a sink may be slow
     outbox.close(PATIENCE)
     assert not outbox.work_once()
 

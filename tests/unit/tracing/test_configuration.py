@@ -56,7 +56,7 @@ def test_a_deep_folder_is_no_fault(tmp_path: Path) -> None:
     [
         (LEAST.replace("tenant", "tennant"), ":2: tennant: unknown key; did you mean 'tenant'?"),
         (LEAST.replace("service: checkout\n", ""), ":1: service: this key is required; add it"),
-        (LEAST.replace("checkout", "7"), ":1: service: should be a valid string"),
+        (LEAST.replace("checkout", "7"), ":1: service: should be text; put it in quotes"),
         (LEAST + "export: {otlp: {}}", ":5: export.otlp: unknown key; known here: file"),
         (LEAST + "export: {file: {}}", ":5: export.file.path: this key is required; add it"),
         (LEAST + "service: again", ":5: not readable as YAML: the key `service` stands twice; keep one"),
