@@ -59,10 +59,14 @@ def grant(
     readable = reads or []
     administration = KeyAdministration(roots)
     file = out or administration.file_of(service) or Path(file_name(service, "-keys.json", "give --out"))
-    administration.grant(service, tenant, readable, file)
+    former = administration.grant(service, tenant, readable, file)
     also = f" and may read {', '.join(map(repr, readable))}" if readable else ""
     typer.echo(f"granted: {service!r} seals for {tenant!r}{also}")
     _wrote(roots, file)
+    if former is not None:
+        typer.echo(f"note: {former} is not kept up to date any more; destroy it and its copies")
+    for sender in set(readable) - administration.services(tenant):
+        typer.echo(f"note: {sender!r} has no grant for {tenant!r} yet; see that the name is right")
     _next(f"put {file} where the service's interceptors.yaml says under `keys`, with mode 0600")
 
 
@@ -153,6 +157,10 @@ def list_(
     roots: Roots = ROOTS,
 ) -> None:
     """List keys: whose they are, their kid and their use. Never the keys themselves."""
+    if file is None and not roots.exists():
+        raise ConfigurationError(
+            f"{roots}: there is no such file; name the administration's with --roots, or a service's key file"
+        )
     if file is None:
         administration = KeyAdministration(roots)
         _table(("tenant", "epoch", "root"), administration.roots())
@@ -164,7 +172,7 @@ def list_(
             lines = list_keys(keyring)
         except ValueError as error:
             raise ConfigurationError(f"{file}: {error}") from None
-    _table(("tenant", "sender", "epoch", "kid", "use"), lines)
+    _table(("tenant", "sender", "epoch", "kid", "use", "held by"), lines)
 
 
 def file_name(service: str, ending: str, remedy: str) -> str:

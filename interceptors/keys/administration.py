@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from interceptors.envelope import derive_sender_key
 from interceptors.errors import ConfigurationError
@@ -20,7 +23,10 @@ from interceptors.keys.key_file import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class KeyLine(NamedTuple):
@@ -32,6 +38,21 @@ class KeyLine(NamedTuple):
     kid: str
     use: str
     """`seal`, `open` or `revoked`."""
+    held_by: str
+    """The service in whose key file it is."""
+
+
+def _exclusive(
+    method: Callable[Concatenate[KeyAdministration, P], T],
+) -> Callable[Concatenate[KeyAdministration, P], T]:
+    """Change the file as it is by now, and let nobody else change it meanwhile."""
+
+    @functools.wraps(method)
+    def locked(self: KeyAdministration, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.locked():
+            return method(self, *args, **kwargs)
+
+    return locked
 
 
 class KeyAdministration:
@@ -54,8 +75,27 @@ class KeyAdministration:
             ConfigurationError: the file is readable by others, or does not hold.
         """
         self._path = Path(path)
-        self._file = read_key_file(self._path, RootFile) if self._path.exists() else RootFile()
+        self._file = self._read()
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other administration of this file waiting, and take its changes up first."""
+        if not self._path.parent.exists():  # then there is none
+            yield
+            return
+        try:
+            handle = os.open(self._path.parent, os.O_RDONLY)  # the folder: a lock file would be left behind
+        except OSError as error:
+            msg = f"{self._path}: can't be read ({error.strerror}); give another place"
+            raise ConfigurationError(msg) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._file = self._read()
+            yield
+        finally:
+            os.close(handle)
+
+    @_exclusive
     def root(self, tenant: str) -> None:
         """Make the first root of a tenant.
 
@@ -67,7 +107,8 @@ class KeyAdministration:
             raise ConfigurationError(msg)
         self._add_root(tenant, epoch=1, use="seal")
 
-    def grant(self, service: str, tenant: str, reads: Sequence[str], file: Path) -> None:
+    @_exclusive
+    def grant(self, service: str, tenant: str, reads: Sequence[str], file: Path) -> Path | None:
         """Give a service its own sender key, and the keys of the senders that it may read; nothing else.
 
         A grant replaces the service's earlier one for the tenant. Grants of one service for several tenants
@@ -79,10 +120,15 @@ class KeyAdministration:
             reads: the senders.
             file: the key file to write, for the service to read.
 
+        Returns:
+            The service's former key file, where this is another one: it is not kept up to date any more.
+
         Raises:
-            ConfigurationError: the tenant has no root, or the file is another service's.
+            ConfigurationError: the tenant has no root, or the file is another service's, or can't be
+                written; then nothing has changed.
         """
         self._need(tenant)
+        former = self.file_of(service)
         where = os.path.relpath(file, self._path.parent)
         if Path(file).resolve() == self._path.resolve():
             msg = f"{file}: holds the roots, which a service must not have; give the service another file"
@@ -99,9 +145,13 @@ class KeyAdministration:
         )
         others = [g for g in self._file.grants if (g.service, g.tenant) != (service, tenant)]
         moved = [g.model_copy(update={"file": where}) if g.service == service else g for g in others]
-        self._save(self._file.model_copy(update={"grants": (*moved, new)}))
-        self._write([service])
+        granted = self._file.model_copy(update={"grants": (*moved, new)})
+        # The service's file first: where that can't be written, there is no grant.
+        write_key_file(file, _keyring(granted, service))
+        self._save(granted)
+        return former if former is not None and former.resolve() != file.resolve() else None
 
+    @_exclusive
     def rotate(self, tenant: str) -> int:
         """Add an epoch that opens only, until it is promoted.
 
@@ -120,9 +170,10 @@ class KeyAdministration:
             )
             raise ConfigurationError(msg)
         self._add_root(tenant, epoch=newest.epoch + 1, use="open")
-        self._write(self._services(tenant))
+        self._write(self.services(tenant))
         return newest.epoch + 1
 
+    @_exclusive
     def promote(self, tenant: str) -> int:
         """Let the newest epoch seal; the others open only.
 
@@ -130,9 +181,16 @@ class KeyAdministration:
             The epoch that seals now.
 
         Raises:
-            ConfigurationError: the tenant has no root.
+            ConfigurationError: the tenant has no root, or none that waits for promotion.
         """
-        newest = max(root.epoch for root in self._need(tenant))
+        last = max(self._need(tenant), key=lambda root: root.epoch)
+        if last.use == "seal":
+            msg = (
+                f"{self._path}: epoch {last.epoch} of {tenant!r} seals already; add one first: "
+                f"interceptors keys rotate {tenant}"
+            )
+            raise ConfigurationError(msg)
+        newest = last.epoch
         roots = [
             root.model_copy(update={"use": "seal" if root.epoch == newest else "open"})
             if root.tenant == tenant
@@ -140,9 +198,10 @@ class KeyAdministration:
             for root in self._file.roots
         ]
         self._save(self._file.model_copy(update={"roots": tuple(roots)}))
-        self._write(self._services(tenant))
+        self._write(self.services(tenant))
         return newest
 
+    @_exclusive
     def revoke(self, kid: str) -> None:
         """Let nothing open under a key, or be sealed under it, from now on.
 
@@ -160,6 +219,7 @@ class KeyAdministration:
         self._save(self._file.model_copy(update={"revoked": revoked}))
         self._write({grant.service for grant in self._file.grants})
 
+    @_exclusive
     def destroy(self, tenant: str, epoch: int) -> None:
         """Destroy an epoch: its root, and every key out of it in every key file.
 
@@ -178,8 +238,9 @@ class KeyAdministration:
             raise ConfigurationError(msg)
         roots = tuple(root for root in self._file.roots if root is not found[0])
         self._save(self._file.model_copy(update={"roots": roots}))
-        self._write(self._services(tenant))
+        self._write(self.services(tenant))
 
+    @_exclusive
     def write(self) -> None:
         """Write the key file of every grant anew, as where one of them could not be written before.
 
@@ -191,12 +252,16 @@ class KeyAdministration:
     def keys(self) -> list[KeyLine]:
         """List every key of every grant, without key material."""
         services = dict.fromkeys(grant.service for grant in self._file.grants)
-        lines = [line for service in services for line in list_keys(self._keyring(service))]
-        return sorted(set(lines))
+        lines = [line for service in services for line in list_keys(_keyring(self._file, service))]
+        return sorted(lines)
 
     def roots(self) -> list[tuple[str, int, str]]:
         """List tenant, epoch and use of every root, without key material."""
-        return [(root.tenant, root.epoch, root.use) for root in self._file.roots]
+        return sorted((root.tenant, root.epoch, root.use) for root in self._file.roots)
+
+    def services(self, tenant: str) -> set[str]:
+        """List the services that have a grant for a tenant, and so may seal for it."""
+        return {grant.service for grant in self._file.grants if grant.tenant == tenant}
 
     def file_of(self, service: str) -> Path | None:
         """Give the key file of a service's grants, or None where it has none yet."""
@@ -219,9 +284,6 @@ class KeyAdministration:
             raise ConfigurationError(msg)
         return roots
 
-    def _services(self, tenant: str) -> set[str]:
-        return {grant.service for grant in self._file.grants if grant.tenant == tenant}
-
     def _add_root(self, tenant: str, *, epoch: int, use: str) -> None:
         root = hold_to(
             RootEntry,
@@ -230,6 +292,9 @@ class KeyAdministration:
             "give another name",
         )
         self._save(self._file.model_copy(update={"roots": (*self._file.roots, root)}))
+
+    def _read(self) -> RootFile:
+        return read_key_file(self._path, RootFile) if self._path.exists() else RootFile()
 
     def _save(self, file: RootFile) -> None:
         write_key_file(self._path, file)
@@ -240,7 +305,7 @@ class KeyAdministration:
         for service in sorted(services):
             file = next(grant.file for grant in self._file.grants if grant.service == service)
             try:
-                write_key_file(self._path.parent / file, self._keyring(service))
+                write_key_file(self._path.parent / file, _keyring(self._file, service))
             except ConfigurationError as error:
                 failed.append(str(error))
         if failed:
@@ -250,24 +315,25 @@ class KeyAdministration:
             )
             raise ConfigurationError(msg)
 
-    def _keyring(self, service: str) -> KeyringFile:
-        entries: dict[tuple[str, str, int], KeyEntry] = {}
-        for grant in self._file.grants:
-            if grant.service != service:
-                continue
-            for root in self._epochs(grant.tenant):
-                for sender in (service, *grant.reads):
-                    key = derive_sender_key(bytes.fromhex(root.root), grant.tenant, sender)
-                    entries[grant.tenant, sender, root.epoch] = KeyEntry(
-                        tenant=grant.tenant,
-                        sender=sender,
-                        epoch=root.epoch,
-                        kid=key.kid.hex(),
-                        sender_key=key.key.hex(),
-                        use=root.use if sender == service else "open",
-                        revoked=key.kid.hex() in self._file.revoked,
-                    )
-        return KeyringFile(service=service, keys=tuple(entries.values()))
+
+def _keyring(roots: RootFile, service: str) -> KeyringFile:
+    entries: dict[tuple[str, str, int], KeyEntry] = {}
+    for grant in roots.grants:
+        if grant.service != service:
+            continue
+        for root in (root for root in roots.roots if root.tenant == grant.tenant):
+            for sender in (service, *grant.reads):
+                key = derive_sender_key(bytes.fromhex(root.root), grant.tenant, sender)
+                entries[grant.tenant, sender, root.epoch] = KeyEntry(
+                    tenant=grant.tenant,
+                    sender=sender,
+                    epoch=root.epoch,
+                    kid=key.kid.hex(),
+                    sender_key=key.key.hex(),
+                    use=root.use if sender == service else "open",
+                    revoked=key.kid.hex() in roots.revoked,
+                )
+    return KeyringFile(service=service, keys=tuple(entries.values()))
 
 
 def list_keys(file: KeyringFile) -> list[KeyLine]:
@@ -279,6 +345,7 @@ def list_keys(file: KeyringFile) -> list[KeyLine]:
             entry.epoch,
             entry.load().kid.hex(),
             "revoked" if entry.revoked else entry.use,
+            file.service,
         )
         for entry in file.keys
     ]

@@ -56,6 +56,38 @@ def test_a_grant_is_what_the_service_can_use(granted: Path) -> None:
     assert checkout.sealing_key("globex").tenant == "globex"
 
 
+def test_a_former_key_file_and_a_sender_that_nobody_is_are_pointed_out(
+    granted: Path, invoke: Callable[..., Result]
+) -> None:
+    result = invoke(
+        "keys", "grant", "billing", "--tenant", "acme", "--reads", "chekout", "--out", "moved.json"
+    )
+    assert "note: keys/billing.json is not kept up to date any more" in result.stdout
+    assert "note: 'chekout' has no grant for 'acme' yet" in result.stdout
+    assert "note" not in invoke("keys", "grant", "billing", "--tenant", "acme", "--reads", "checkout").stdout
+
+
+def test_a_listing_of_nothing_names_the_file_that_is_missing(
+    granted: Path, invoke: Callable[..., Result]
+) -> None:
+    result = invoke("keys", "list", "--roots", "elsewhere.json")
+    assert result.exit_code == 2
+    assert "elsewhere.json: there is no such file" in result.stderr
+
+
+def test_what_could_not_be_written_is_written_later(granted: Path, invoke: Callable[..., Result]) -> None:
+    (granted / "keys" / "billing.json").unlink()
+    (granted / "keys").rmdir()
+    (granted / "keys").touch()
+    failed = invoke("keys", "rotate", "acme")
+    assert failed.exit_code == 2
+    assert "keys/billing.json: can't be written" in failed.stderr
+    assert {key["epoch"] for key in keys_in(granted / "checkout-keys.json")} == {1, 2}
+    (granted / "keys").unlink()
+    assert invoke("keys", "write").exit_code == 0
+    assert {key["epoch"] for key in keys_in(granted / "keys" / "billing.json")} == {1, 2}
+
+
 def test_a_further_grant_goes_to_the_file_that_the_service_reads(
     granted: Path, invoke: Callable[..., Result]
 ) -> None:
@@ -119,7 +151,7 @@ def test_a_revoked_key_opens_nothing(granted: Path, invoke: Callable[..., Result
         result.stdout.splitlines()
     )
     assert LocalKeys("keys/billing.json").revoked() == {kid}
-    assert [row[-1] for row in rows(invoke("keys", "list", "keys/billing.json").stdout)].count("revoked") == 1
+    assert [row[4] for row in rows(invoke("keys", "list", "keys/billing.json").stdout)].count("revoked") == 1
 
 
 def test_destroying_asks_first(granted: Path, invoke: Callable[..., Result]) -> None:
@@ -169,9 +201,9 @@ def test_the_list_shows_all_roots_and_grants(granted: Path, invoke: Callable[...
 def test_the_list_of_a_key_file_shows_what_is_in_it(granted: Path, invoke: Callable[..., Result]) -> None:
     billing = {key["sender"]: key["kid"] for key in keys_in(granted / "keys" / "billing.json")}
     assert rows(invoke("keys", "list", "keys/billing.json").stdout) == [
-        ["tenant", "sender", "epoch", "kid", "use"],
-        ["acme", "billing", "1", billing["billing"], "seal"],
-        ["acme", "checkout", "1", billing["checkout"], "open"],
+        ["tenant", "sender", "epoch", "kid", "use", "held", "by"],
+        ["acme", "billing", "1", billing["billing"], "seal", "billing"],
+        ["acme", "checkout", "1", billing["checkout"], "open", "billing"],
     ]
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,7 +186,7 @@ def test_rotation_touches_no_other_tenant(administration: KeyAdministration, pat
     administration.grant("checkout", "globex", [], path)
     administration.rotate("acme")
     administration.promote("acme")
-    assert administration.roots() == [("acme", 1, "open"), ("globex", 1, "seal"), ("acme", 2, "seal")]
+    assert administration.roots() == [("acme", 1, "open"), ("acme", 2, "seal"), ("globex", 1, "seal")]
     assert held(path) == {
         ("acme", "checkout", 1, "open"),
         ("acme", "checkout", 2, "seal"),
@@ -220,7 +222,7 @@ def test_a_revoked_key_neither_opens_nor_seals(
     assert opens(keyring(reader_path), envelope) == "revoked key"
     assert keyring(path).sealer("acme", 1) is None
     listing = administration.keys()
-    assert [line.use for line in listing if line.sender == "checkout"] == ["revoked"]
+    assert [line.use for line in listing if line.sender == "checkout"] == ["revoked", "revoked"]
     # The way out: an epoch of its own.
     administration.rotate("acme")
     administration.promote("acme")
@@ -233,16 +235,17 @@ def test_a_kid_that_no_grant_has_is_not_revoked(administration: KeyAdministratio
         administration.revoke("00")
 
 
-def test_the_listing_has_each_key_once_and_no_key_material(
+def test_the_listing_says_who_holds_what_and_shows_no_key_material(
     administration: KeyAdministration, path: Path, tmp_path: Path
 ) -> None:
     administration.grant("checkout", "acme", ["billing"], path)
     administration.grant("search", "acme", ["billing"], tmp_path / "search.json")
     listing = administration.keys()
-    assert [(line.sender, line.use) for line in listing] == [
-        ("billing", "open"),
-        ("checkout", "seal"),
-        ("search", "seal"),
+    assert sorted((line.held_by, line.sender, line.use) for line in listing) == [
+        ("checkout", "billing", "open"),
+        ("checkout", "checkout", "seal"),
+        ("search", "billing", "open"),
+        ("search", "search", "seal"),
     ]
     secrets = {key["sender_key"] for key in json.loads(path.read_text())["keys"]}
     secrets |= {root["root"] for root in json.loads((tmp_path / "roots.json").read_text())["roots"]}
@@ -266,3 +269,46 @@ def test_roots_that_others_can_read_are_refused(administration: KeyAdministratio
     roots.chmod(0o644)
     with pytest.raises(ConfigurationError, match="others can read this key file"):
         KeyAdministration(roots)
+
+
+def test_only_what_waits_is_promoted(administration: KeyAdministration) -> None:
+    with pytest.raises(ConfigurationError, match="epoch 1 of 'acme' seals already; add one first"):
+        administration.promote("acme")
+
+
+def test_a_grant_that_can_not_be_written_is_none(administration: KeyAdministration, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="can't be written"):
+        administration.grant("checkout", "acme", [], tmp_path / "file" / "checkout.json")
+    assert administration.services("acme") == set()
+    assert administration.files() == []
+
+
+def test_a_folder_that_can_not_be_opened_is_named(
+    administration: KeyAdministration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ConfigurationError, match=r"roots\.json: can't be read \(Permission denied\)"):
+        administration.root("globex")
+
+
+def test_administrations_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    roots = tmp_path / "roots.json"
+    KeyAdministration(roots).root("acme")
+    names = [f"service-{number}" for number in range(8)]
+
+    def grant(name: str) -> None:
+        KeyAdministration(roots).grant(name, "acme", [], tmp_path / f"{name}.json")
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(grant, names))
+    assert KeyAdministration(roots).services("acme") == set(names)
+
+
+def test_the_first_change_makes_the_folder(tmp_path: Path) -> None:
+    administration = KeyAdministration(tmp_path / "new" / "roots.json")
+    administration.root("acme")
+    assert KeyAdministration(tmp_path / "new" / "roots.json").roots() == [("acme", 1, "seal")]
