@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 SAMPLE = Path(__file__).with_name("orders.jsonl")
 
 _LARGEST = 900_000
+_PROBLEMS = {
+    "missing": "missing",
+    "string_type": "must be text",
+    "string_too_short": "empty",
+    "string_too_long": "longer than 64 characters",
+    "model_type": "must be an object",
+}
 
 _Name = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=64)]
 
@@ -90,7 +97,8 @@ def _sort(lines: Iterable[bytes]) -> tuple[list[Order], list[BadLine]]:
         except pydantic.ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             place = ".".join(str(step) for step in first["loc"])
-            bad.append(BadLine(number, f"{place}: {first['type']}" if place else "not a JSON object"))
+            problem = _PROBLEMS.get(first["type"], "not as it should be")
+            bad.append(BadLine(number, f"{place}: {problem}" if place else "not a JSON object"))
             continue
         customer = found.customer
         orders.append(Order(found.order_id, found.merchant, customer.id, customer.email, body))

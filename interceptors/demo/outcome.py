@@ -28,6 +28,11 @@ class Outcome(NamedTuple):
     """How many messages each service should have got."""
 
     @property
+    def left_out(self) -> int:
+        """How many attacks there was no second tenant for."""
+        return 0 if len({order.merchant for order in self.orders}) > 1 else 2
+
+    @property
     def lost(self) -> int:
         """How many messages did not arrive."""
         arrived = [arrival.service for arrival in self.arrivals.values()]

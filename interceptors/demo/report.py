@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry import baggage
@@ -13,11 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from interceptors.demo.setup import LEDGER, ORDERS, PAYMENTS
+from interceptors.demo.setup import DEADLINE_S, LEDGER, ORDERS, PAYMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from interceptors.demo.wire import Raw
     from interceptors.spans import Span
 
+_SHOWN_TENANTS = 4
 _SHOWN_TRACES = 2
 _SHOWN_RECORDS = 4
 _NS_PER_MS = 1_000_000
@@ -49,13 +52,16 @@ def _trees(console: Console, outcome: Outcome) -> None:
     traces: dict[str, dict[bytes, list[Span]]] = defaultdict(lambda: defaultdict(list))
     for span in outcome.spans:
         traces[span.tenant][span.context.trace_id].append(span)
-    for tenant, of_tenant in traces.items():
+    for tenant, of_tenant in list(traces.items())[:_SHOWN_TENANTS]:
         console.rule(f"[bold]What the key holder of {escape(tenant)} sees", align="left")
         whole = [spans for spans in of_tenant.values() if len({span.service for span in spans}) > 1]
         for spans in whole[:_SHOWN_TRACES]:
             console.print(_tree(spans))
         if len(of_tenant) > _SHOWN_TRACES:
-            console.print(f"… and {len(of_tenant) - _SHOWN_TRACES} more traces, in spans.jsonl\n")
+            console.print(f"… and {len(of_tenant) - _SHOWN_TRACES} more traces, in spans.jsonl")
+        console.print()
+    if len(traces) > _SHOWN_TENANTS:
+        console.print(f"… and {len(traces) - _SHOWN_TENANTS} more tenants, in spans.jsonl\n")
 
 
 def _tree(spans: Sequence[Span]) -> Tree:
@@ -152,7 +158,7 @@ def _emails(outcome: Outcome) -> dict[bytes, str]:
 def _attacks(console: Console, outcome: Outcome) -> None:
     console.rule("[bold]What happened to the attacks", align="left")
     table = Table()
-    for column in ("envelope", "message", "verdict", "because", ""):
+    for column in ("envelope", "message", "verdict", "because", "right"):
         table.add_column(column)
     for place, attack in outcome.attacks.items():
         arrival = outcome.arrivals.get(place)
@@ -163,7 +169,7 @@ def _attacks(console: Console, outcome: Outcome) -> None:
             f"arrived at {arrival.service}" if arrival else "[red]lost[/red]",
             f"[bold]{verdict}[/bold]",
             (arrival.answer or "") if arrival else "",
-            "[green]recognised[/green]" if right else f"[red]expected {attack.expected}[/red]",
+            "[green]yes[/green]" if right else f"[red]expected {attack.expected}[/red]",
         )
     console.print(table)
 
@@ -176,16 +182,21 @@ def _summary(console: Console, outcome: Outcome, records: Sequence[Raw], out: Pa
         f"{arrived} of {expected} business messages arrived. "
         f"{found} of {len(outcome.attacks)} attacks got their verdict, and none of them held a message up."
     )
+    if outcome.lost:
+        console.print(f"[red]{outcome.lost} did not arrive within {DEADLINE_S:.0f} seconds.[/red]")
     if outcome.bad_lines:
-        console.print(f"[yellow]{len(outcome.bad_lines)} lines of the input were no orders.[/yellow]")
-    console.print(f"{out / 'topic.jsonl'}: {len(records)} records as they lie on the topics", soft_wrap=True)
-    console.print(f"{out / 'spans.jsonl'}: {len(outcome.spans)} spans", soft_wrap=True)
+        console.print(f"[yellow]Lines of the input that were no orders: {len(outcome.bad_lines)}.[/yellow]")
+    if outcome.left_out:
+        console.print(f"Attacks left out, since they take two tenants: {outcome.left_out}.")
+    for text in (
+        f"{out / 'topic.jsonl'}: {len(records)} records as they lie on the topics",
+        f"{out / 'spans.jsonl'}: {len(outcome.spans)} spans",
+    ):
+        console.print(text, soft_wrap=True, markup=False)
     payment = next((raw for raw in outcome.genuine if raw.topic == outcome.setup.topic(PAYMENTS)), None)
     if payment is not None and payment.envelope is not None:
         console.print("Open an envelope by hand, as the ledger does:")
-        console.print(
-            f"interceptors open --keys {outcome.setup.key_file(LEDGER)} --channel {PAYMENTS} "
-            f"{payment.envelope.hex()}",
-            soft_wrap=True,
-            highlight=False,
-        )
+        program = sys.argv[0] if Path(sys.argv[0]).name == "interceptors" else "interceptors"
+        keys = str(outcome.setup.key_file(LEDGER))
+        words = [program, "open", "--keys", keys, "--channel", PAYMENTS, payment.envelope.hex()]
+        console.print(shlex.join(words), soft_wrap=True, highlight=False, markup=False)

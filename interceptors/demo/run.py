@@ -13,7 +13,7 @@ from interceptors.demo.orders import SAMPLE, read_orders
 from interceptors.demo.outcome import Outcome
 from interceptors.demo.report import report
 from interceptors.demo.services import Arrivals, checkout, ledger, storefront
-from interceptors.demo.setup import CHECKOUT, LEDGER, ORDERS, REFUNDS, RETRY_WINDOW_S, Setup
+from interceptors.demo.setup import CHECKOUT, DEADLINE_S, LEDGER, ORDERS, REFUNDS, RETRY_WINDOW_S, Setup
 from interceptors.demo.wire import create_topics, read_all, write_topic
 from interceptors.errors import ConfigurationError
 from interceptors.spans import JsonLinesSink, MemorySink
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from interceptors.demo.orders import BadLine, Order
 
-DEADLINE_S = 60.0
+
+_EMBEDDED_BYTES = 3_000_000
 
 
 def run(*, input_path: Path | None, out: Path, kafka: str | None, console: Console) -> int:
@@ -50,9 +51,16 @@ def run(*, input_path: Path | None, out: Path, kafka: str | None, console: Conso
     path = input_path or SAMPLE
     orders, bad_lines = read_orders(path)
     for line in bad_lines:
-        console.print(f"[yellow]{path}:{line.number}: skipped: {line.problem}[/yellow]", highlight=False)
+        console.print(f"{path}:{line.number}: skipped: {line.problem}", style="yellow", markup=False)
     if not orders:
         msg = f"{path}: holds no order; each line is an object with order_id, merchant and customer"
+        raise ConfigurationError(msg)
+    size = sum(len(order.body) for order in orders)
+    if kafka is None and size > _EMBEDDED_BYTES:
+        msg = (
+            f"{path}: holds {size:,} bytes of orders, and the embedded Kafka keeps only its newest few "
+            f"million; give a part of them, or a broker with --kafka"
+        )
         raise ConfigurationError(msg)
     sink = MemorySink()
     _make_folder(out)

@@ -19,6 +19,7 @@ STOREFRONT, CHECKOUT, LEDGER = "storefront", "checkout", "ledger"
 ORDERS, PAYMENTS, REFUNDS = "orders", "payments", "refunds"
 
 RETRY_WINDOW_S = 0.5
+DEADLINE_S = 60.0
 
 POLICY = f"""
 version: 1

@@ -199,6 +199,11 @@ def _channel(name: str, rules: Rules, default: Rules, source: str, path: str) ->
         )
         raise _error(source, f"{path}.lowest_level", problem)
     accept = rules.accept or default.accept or _BUILT_IN.accept
+    max_age_ms = rules.max_age or default.max_age or _BUILT_IN.max_age_ms
+    retry_window_ms = _first(rules.retry_window, default.retry_window, _BUILT_IN.retry_window_ms)
+    if rules.retry_window is not None and retry_window_ms > max_age_ms:
+        problem = "it is longer than max_age, after which an envelope is stale anyway; shorten it"
+        raise _error(source, f"{path}.retry_window", problem)
     senders = default.senders if rules.senders is None else rules.senders
     return Channel(
         name,
@@ -207,8 +212,8 @@ def _channel(name: str, rules: Rules, default: Rules, source: str, path: str) ->
         senders=None if senders is None else frozenset(senders),
         level=level,
         lowest_level=lowest,
-        max_age_ms=rules.max_age or default.max_age or _BUILT_IN.max_age_ms,
-        retry_window_ms=_first(rules.retry_window, default.retry_window, _BUILT_IN.retry_window_ms),
+        max_age_ms=max_age_ms,
+        retry_window_ms=min(retry_window_ms, max_age_ms),
     )
 
 

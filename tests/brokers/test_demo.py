@@ -94,12 +94,13 @@ def test_the_report_shows_what_each_reader_sees(sample: Result) -> None:
 
 def test_a_bad_line_is_named_skipped_and_counted(tmp_path: Path) -> None:
     given = tmp_path / "orders.jsonl"
-    given.write_bytes(f'{ORDER}\nno order\n\n{{"order_id": "A-3"}}\n{OTHER}\n'.encode() + b"\xff\n")
+    large = b'{"order_id": "' + b"9" * 2_000_000 + b'"}\n'
+    given.write_bytes(f'{ORDER}\nno order\n\n{{"order_id": "A-3"}}\n{OTHER}\n'.encode() + b"\xff\n" + large)
     result = Result(tmp_path / "out", input_path=given, kafka=None)
     assert result.status == 1
-    for number in (2, 4, 6):
+    for number in (2, 4, 6, 7):
         assert f"{given}:{number}: skipped" in result.printed.replace("\n", "")
-    assert "3 lines of the input were no orders" in result.printed
+    assert "no orders: 4." in result.printed
     assert "7 of 7 attacks" in result.printed
 
 
@@ -115,6 +116,22 @@ def test_an_input_without_orders_is_an_error_that_names_the_file(tmp_path: Path)
 def test_an_unreachable_broker_is_an_error_that_names_the_address(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1:1: KafkaConnectionError; check the address"):
         Result(tmp_path / "out", input_path=None, kafka="127.0.0.1:1")
+
+
+def test_more_than_the_embedded_broker_keeps_is_refused_at_once(tmp_path: Path) -> None:
+    given = tmp_path / "orders.jsonl"
+    given.write_text(ORDER.replace("}}", '}, "note": "' + "x" * 800_000 + '"}\n') * 4)
+    with pytest.raises(ConfigurationError, match="a broker with --kafka"):
+        Result(tmp_path / "out", input_path=given, kafka=None)
+
+
+def test_attacks_that_take_two_tenants_are_named_where_there_is_one(tmp_path: Path) -> None:
+    given = tmp_path / "orders.jsonl"
+    given.write_text(f"{ORDER}\n")
+    result = Result(tmp_path / "out", input_path=given, kafka=None)
+    assert result.status == 0
+    assert "5 of 5 attacks" in result.printed
+    assert "Attacks left out, since they take two tenants: 2." in result.printed
 
 
 def test_it_runs_again_beside_what_it_left(tmp_path: Path) -> None:

@@ -211,3 +211,9 @@ def test_an_error_in_a_file_names_file_line_place_and_remedy() -> None:
         parse_policy(text, "policy.yaml")
     assert str(raised.value) == "policy.yaml:5: channels[0].acept: unknown key; did you mean 'accept'?"
     assert raised.value.path == "channels[0].acept"
+
+
+def test_a_retry_window_is_no_longer_than_an_envelope_lives() -> None:
+    error = refused({"max_age": "1h", "retry_window": "2h"})
+    assert (error.path, "longer than max_age" in str(error)) == ("channels[0].retry_window", True)
+    assert channel({"max_age": "1s"}).retry_window_ms == 1000
