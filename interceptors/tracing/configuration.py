@@ -40,7 +40,7 @@ class Configuration(DocumentModel):
     service: Name
     """The service's name: the sender of its envelopes, and `service.name` of its spans."""
     environment: Name = "development"
-    """The deployment environment. Where it is `production`, `Tracing.for_development` is refused."""
+    """The deployment environment. `Tracing.for_development` refuses any that begins with `prod`."""
     tenant: Name
     """Whose messages these are where no message and no `tracing.tenant(…)` says otherwise."""
     keys: Name
