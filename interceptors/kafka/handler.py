@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import secrets
+import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from aiokafka import ConsumerRecord
@@ -28,7 +29,8 @@ def traced(tracing: Tracing, *, group_id: str | None = None) -> Callable[[Callab
 
     Args:
         tracing: the service's tracing.
-        group_id: the consumer's group, for raw records.
+        group_id: the consumer's group, for raw records. Handlers of one group share a memory of what they
+            have seen, so that the second one that is given a record finds it redelivered.
 
     Returns:
         A decorator for a function, or coroutine function, one of whose arguments is the record.
@@ -36,14 +38,19 @@ def traced(tracing: Tracing, *, group_id: str | None = None) -> Callable[[Callab
     Raises:
         RejectedError: by the decorated function: the channel's policy refuses the record.
     """
-    consumer = group_id if group_id is not None else f"kafka.traced {secrets.token_hex(8)}"
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        consumer = group_id if group_id is not None else f"kafka.traced {secrets.token_hex(8)}"
+
         def admit(raw: ConsumerRecord) -> TracedRecord:
             record = raw if isinstance(raw, TracedRecord) else receive(tracing, raw, consumer, group_id)
             if record.receipt.rejected:
                 raise rejection(record)
             return record
+
+        if group_id is None:
+            # What it has seen goes with the handler: a program may make one for each request.
+            weakref.finalize(admit, tracing.forget, consumer).atexit = False
 
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
 

@@ -235,11 +235,7 @@ class Tracing:
         return f"Tracing(service={self.service!r})"
 
     def sealing_key_wanted(self, tenant: str | None = None) -> Callable[[], object] | None:
-        """Give what to call, off the event loop, before `send`; None where nothing has to be fetched.
-
-        Args:
-            tenant: whose message is to be sent; None for the current tenant's.
-        """
+        """Give what fetches a tenant's key, by default the current one's, off the event loop; or None."""
         whose = tenant or current_tenant() or self._tenant
         now = self._clock() // _NS_PER_MS
         return partial(self._keyring.sealer, whose, now) if self._keyring.wants_sealer(whose, now) else None

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextvars
+import itertools
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +49,11 @@ def test_the_repr_shows_neither_ids_nor_labels() -> None:
     context = CONTEXT._replace(labels={"customer": "4711"})
 
     assert repr(context) == "TraceContext(sampled=True, labels=1)"
+
+
+@pytest.mark.parametrize("context", [CONTEXT, CONTEXT._replace(labels={"region": "eu"})])
+def test_a_context_is_pickled_with_its_labels(context: TraceContext) -> None:
+    assert pickle.loads(pickle.dumps(context)) == context  # noqa: S301 - what the line itself has pickled
 
 
 @pytest.mark.parametrize(("flags", "sampled"), [(0, False), (1, True), (2, False), (3, True)])
@@ -198,6 +205,41 @@ def test_leaving_does_not_disturb_what_has_become_current_since() -> None:
     scope.leave()
 
     assert otel_context.get_current() is theirs
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_scopes_may_be_left_in_any_order(order: tuple[int, ...]) -> None:
+    said = [("acme", new_root()), ("globex", new_root()), ("initech", new_root())]
+    before = otel_context.get_current()
+    entered = {number: Scope(tenant, span) for number, (tenant, span) in enumerate(said)}
+
+    for number in order:
+        entered.pop(number).leave()
+        if entered:
+            assert (current_tenant(), current()) == said[max(entered)]
+
+    assert otel_context.get_current() is before
+
+
+def test_a_scope_that_was_left_is_held_by_none_that_was_entered_later() -> None:
+    early = Scope("acme", CONTEXT)
+    before = early.before
+    late = Scope("globex")
+
+    early.leave()
+    early.leave()
+
+    assert late.before is before
+
+
+def test_who_has_inherited_a_scope_keeps_it_when_it_is_left_where_it_was_entered() -> None:
+    scope = Scope("acme", CONTEXT)
+    inherited = contextvars.copy_context()
+
+    scope.leave()
+
+    assert (current(), current_tenant()) == (None, None)
+    assert (inherited.run(current), inherited.run(current_tenant)) == (CONTEXT, "acme")
 
 
 def test_leaving_in_another_context_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:

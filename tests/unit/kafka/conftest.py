@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from interceptors import Tracing
 from interceptors.envelope import HEADER_NAME
+from interceptors.kafka import TracedConsumer
 from interceptors.kafka.record import receive, wanted_keys
 from interceptors.keys import MemoryKeys
 from interceptors.message import Message
 from interceptors.spans import MemorySink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from interceptors.context import TraceContext
     from interceptors.kafka import TracedRecord
@@ -51,8 +57,11 @@ def billing(keys: MemoryKeys, spans: MemorySink) -> Iterator[Tracing]:
 def raw_record(checkout: Tracing) -> Callable[..., tuple[ConsumerRecord, TraceContext]]:
     """Makes records as a bare consumer hands them out, each with the context of the span that sent it."""
 
-    def make(value: bytes | None = b"value", *, offset: int = 0) -> tuple[ConsumerRecord, TraceContext]:
-        sending = checkout.send(Message("kafka", "orders", value))
+    def make(
+        value: bytes | None = b"value", *, offset: int = 0, tenant: str = "acme"
+    ) -> tuple[ConsumerRecord, TraceContext]:
+        with checkout.tenant(tenant):
+            sending = checkout.send(Message("kafka", "orders", value))
         assert sending.span is not None
         record = ConsumerRecord(
             topic="orders",
@@ -83,3 +92,52 @@ def received(billing: Tracing) -> Callable[[ConsumerRecord], TracedRecord]:
         return receive(billing, raw, "consumer", "invoices")
 
     return receive_raw
+
+
+class Incoming:
+    """Stands for an `AIOKafkaConsumer`: hands out the records that it is given."""
+
+    def __init__(self, records: Sequence[ConsumerRecord]) -> None:
+        self._records = deque(records)
+
+    async def getone(self, *_: TopicPartition) -> ConsumerRecord:
+        return self._records.popleft()
+
+    async def getmany(
+        self, *_: TopicPartition, max_records: int | None, **__: int
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+        count = len(self._records) if max_records is None else max_records
+        return {TopicPartition("orders", 0): [self._records.popleft() for _ in range(count)]}
+
+    async def stop(self) -> None:
+        """Do nothing: there is no connection."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+
+@pytest.fixture
+def consumer_of(billing: Tracing) -> Callable[..., TracedConsumer]:
+    """Makes a consumer of `billing` to which some raw records come."""
+
+    def make(*records: ConsumerRecord, **settings: Any) -> TracedConsumer:
+        return TracedConsumer(Incoming(records), billing, **settings)
+
+    return make
+
+
+@pytest.fixture(params=[(threading.Thread, "start"), (asyncio, "to_thread")], ids=lambda place: place[1])
+def threadless(request: pytest.FixtureRequest) -> Callable[[], AbstractContextManager[None]]:
+    """Opens a block in which no thread is to be had."""
+    owner, name = request.param
+
+    def refuse(*_: object) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    @contextlib.contextmanager
+    def block() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, refuse)
+            yield
+
+    return block

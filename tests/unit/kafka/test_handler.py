@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from interceptors.context import TraceContext, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from interceptors.keys import MemoryKeys
     from interceptors.spans import MemorySink, Span
@@ -197,3 +199,69 @@ def test_the_function_keeps_its_name(billing: Tracing) -> None:
         """Handle an order."""
 
     assert (on_order.__name__, on_order.__doc__) == ("on_order", "Handle an order.")
+
+
+async def test_where_no_thread_is_to_be_had_a_record_is_handled_and_its_key_tried_again_with_the_next(
+    billing: Tracing, raw_record: RawRecord, threadless: Callable[[], AbstractContextManager[None]]
+) -> None:
+    @kafka.traced(billing)
+    async def handle(record: kafka.TracedRecord) -> tuple[bytes, str | None]:
+        await asyncio.sleep(0)
+        return record.value, record.receipt.verdict
+
+    with threadless():
+        first = await handle(raw_record(b"0")[0])
+    second = await handle(raw_record(b"1", offset=1)[0])
+
+    assert (first, second) == ((b"0", "invalid"), (b"1", "fresh"))
+
+
+def verdict_of(record: kafka.TracedRecord) -> str | None:
+    return record.receipt.verdict
+
+
+def test_each_of_the_handlers_of_a_record_sees_it_for_the_first_time(
+    billing: Tracing, raw_record: RawRecord
+) -> None:
+    raw, _ = raw_record()
+    traced = kafka.traced(billing)
+    handlers = [traced(verdict_of), traced(verdict_of), kafka.traced(billing)(verdict_of)]
+
+    assert [handle(raw) for handle in handlers] == ["fresh"] * 3
+
+
+def test_a_handler_that_is_decorated_twice_sees_a_record_once(
+    billing: Tracing, spans: MemorySink, raw_record: RawRecord
+) -> None:
+    handle = kafka.traced(billing)(kafka.traced(billing)(verdict_of))
+
+    assert handle(raw_record()[0]) == "fresh"
+    assert span_of(billing, spans).verdict == "fresh"
+
+
+class Archive:
+    """Handles records by being called."""
+
+    async def __call__(self, record: kafka.TracedRecord) -> tuple[bytes, TraceContext | None]:
+        await asyncio.sleep(0)
+        return record.value, current()
+
+
+async def test_an_object_with_a_coroutine_to_call_runs_under_the_process_span(
+    billing: Tracing, spans: MemorySink, raw_record: RawRecord
+) -> None:
+    handle = kafka.traced(billing)(Archive())
+
+    handled = await handle(raw_record()[0])
+
+    assert handled == (b"value", span_of(billing, spans).context)
+    assert current() is None
+
+
+def test_what_a_handler_has_seen_goes_with_it(billing: Tracing, raw_record: RawRecord) -> None:
+    def handle_once() -> str | None:
+        return kafka.traced(billing)(verdict_of)(raw_record()[0])
+
+    assert [handle_once() for _ in range(3)] == ["fresh"] * 3
+    gc.collect()
+    assert not billing._windows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,3 +93,41 @@ def test_headers_are_told_apart_by_their_whole_name() -> None:
     assert envelopes(headers) == (b"1", b"4")
     assert stripped(headers) == others
     assert headers == before
+
+
+def pickled(record: TracedRecord) -> Any:
+    return pickle.loads(pickle.dumps(record))  # noqa: S301 - what the line itself has pickled
+
+
+@pytest.mark.parametrize("duplicate", [pickled, copy.deepcopy, copy.copy])
+def test_a_record_is_copied_with_what_its_envelope_said_and_without_the_processing_that_is_open(
+    billing: Tracing,
+    received: Received,
+    raw_record: RawRecord,
+    duplicate: Callable[[TracedRecord], Any],
+) -> None:
+    record = received(raw_record(b"value", offset=5)[0])
+    with process(billing, record) as processing:
+        copied = duplicate(record)
+        with process(billing, copied) as another:
+            assert another is not processing
+
+    assert type(copied) is type(record)
+    assert copied == record
+    assert copied.receipt == record.receipt
+    assert (copied.receipt.verdict, copied.receipt.tenant, copied.receipt.sender) == (
+        "fresh",
+        "acme",
+        "checkout",
+    )
+    assert copied.group == "invoices"
+    assert record.processing is processing
+
+
+def test_a_record_that_was_made_anew_can_not_be_processed_and_says_which_can(
+    billing: Tracing, received: Received, raw_record: RawRecord
+) -> None:
+    anew = dataclasses.replace(received(raw_record()[0]), value=b"another")
+
+    with pytest.raises(TypeError, match="only a record that a TracedConsumer or `traced` has handed out"):
+        process(billing, anew)

@@ -284,6 +284,47 @@ def test_a_grant_that_can_not_be_written_is_none(administration: KeyAdministrati
     assert administration.files() == []
 
 
+def revoke_any(administration: KeyAdministration) -> None:
+    administration.revoke(administration.keys()[0].kid)
+
+
+LIFE: list[Callable[[KeyAdministration], object]] = [
+    lambda administration: administration.rotate("acme"),
+    lambda administration: administration.promote("acme"),
+    lambda administration: administration.destroy("acme", 1),
+    revoke_any,
+]
+
+
+@pytest.mark.parametrize("broken", ["billing", "checkout", "search"])
+@pytest.mark.parametrize("done", range(len(LIFE)), ids=["rotate", "promote", "destroy", "revoke"])
+def test_a_file_that_can_not_be_written_costs_no_other_service_the_change_and_is_written_later(
+    administration: KeyAdministration, tmp_path: Path, done: int, broken: str
+) -> None:
+    files = {name: tmp_path / name / "keys.json" for name in ("billing", "checkout", "search")}
+    for name, file in files.items():
+        administration.grant(name, "acme", list(files), file)
+    for change in LIFE[:done]:
+        change(administration)
+    before = {name: held(file) for name, file in files.items()}
+    folder = files[broken].parent
+    folder.rename(tmp_path / "away")
+    folder.touch()
+
+    with pytest.raises(ConfigurationError, match=r"can't be written .*interceptors keys write") as raised:
+        LIFE[done](administration)
+
+    assert [name for name, file in files.items() if str(file) in str(raised.value)] == [broken]
+    assert [name for name, file in files.items() if name != broken and held(file) == before[name]] == []
+
+    folder.unlink()
+    administration.write()
+    listing = administration.keys()
+    assert {(name, *key) for name, file in files.items() for key in held(file)} == {
+        (line.held_by, line.tenant, line.sender, line.epoch, line.use) for line in listing
+    }
+
+
 def test_a_folder_that_can_not_be_opened_is_named(
     administration: KeyAdministration, monkeypatch: pytest.MonkeyPatch
 ) -> None:

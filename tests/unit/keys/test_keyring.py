@@ -184,6 +184,28 @@ def test_a_revocation_reaches_a_running_keyring_at_the_next_refresh(
     assert checkout.sealer("acme", NOW) is None
 
 
+def test_a_change_is_taken_up_at_the_next_refresh_where_the_revocations_were_not_to_be_had(
+    seal: Any, opens: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryKeys("checkout")
+    keyring = Keyring(store)
+    envelope = seal(keyring)
+    keyring.refresh()
+    store.revoke(envelope[2:18])
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "revoked", unreachable)
+        keyring.refresh()
+    assert opens(keyring, envelope) == "checkout"
+    keyring.refresh()
+    assert opens(keyring, envelope) == "revoked key"
+    assert keyring.sealer("acme", NOW) is None
+    # And once only: without a further change everything is kept.
+    sealer = keyring.sealer("globex", NOW)
+    keyring.refresh()
+    assert sealer is not None
+    assert keyring.sealer("globex", NOW) is sealer
+
+
 def test_a_refresh_drops_no_key_that_is_still_to_be_had(store: MemoryKeys, opens: Any, seal: Any) -> None:
     keyring = Keyring(store)
     envelopes = [seal(Keyring(store.beside(f"sender-{n}"))) for n in range(3)]

@@ -217,3 +217,32 @@ def test_a_retry_window_is_no_longer_than_an_envelope_lives() -> None:
     error = refused({"max_age": "1h", "retry_window": "2h"})
     assert (error.path, "longer than max_age" in str(error)) == ("channels[0].retry_window", True)
     assert channel({"max_age": "1s"}).retry_window_ms == 1000
+
+
+@pytest.mark.parametrize("key", ["senders", "accept", "emit", "binding", "lowest_level", "max_age"])
+def test_a_rule_without_a_value_is_not_taken_for_its_laxer_default(key: str) -> None:
+    text = f"version: 1\nchannels:\n- name: orders\n  match: {{kafka: [orders]}}\n  {key}:\n"
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(text, "policy.yaml")
+    assert str(raised.value).startswith(f"policy.yaml:5: channels[0].{key}: this key has no value")
+    error = refused({key: None})
+    assert str(error).startswith(f"policy: channels[0].{key}: this key has no value")
+    assert error.path == f"channels[0].{key}"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("default:\n", "2: default"),
+        ("default:\n  accept:\n", "3: default.accept"),
+        ("channels:\n", "2: channels"),
+        (
+            "channels:\n- name: a\n  match:\n    kafka:\n    - orders\n    -\n",
+            "7: channels[0].match.kafka[1]",
+        ),
+    ],
+)
+def test_a_part_without_a_value_is_refused_wherever_it_stands(text: str, place: str) -> None:
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(f"version: 1\n{text}", "policy.yaml")
+    assert str(raised.value).startswith(f"policy.yaml:{place}: this key has no value")

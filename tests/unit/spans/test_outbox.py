@@ -151,6 +151,29 @@ def test_there_is_one_thread() -> None:
     outbox.close(PATIENCE)
 
 
+def test_a_thread_that_does_not_start_is_said_once_and_tried_again_with_the_next_span(
+    make_span: Callable[..., Span], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    sink = MemorySink()
+    outbox = Outbox(sink)
+    spans = [make_span() for _ in range(3)]
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "interceptors.spans"):
+        patch.setattr(threading.Thread, "start", refuse)
+        for span in spans[:2]:
+            outbox.put(span)
+    outbox.put(spans[2])
+    thread = outbox._thread
+    assert thread is not None
+    assert outbox.close(PATIENCE)
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert caplog.messages == ["no thread could be started to export spans and refresh keys"]
+    assert sink.spans == spans
+
+
 def test_the_thread_ends_with_what_it_works_for() -> None:
     outbox = Outbox(MemorySink())
     outbox.start()
@@ -172,6 +195,36 @@ def test_each_round_exports_and_does_the_chore(make_span: Callable[..., Span]) -
     assert (rounds, len(sink.spans)) == ([0], 1)  # the chore first, since a sink may be slow
     outbox.close(PATIENCE)
     assert not outbox.work_once()
+
+
+class EndlessSink:
+    """Puts a new span for each that it exports, as an instrumented sink may, until it had enough."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.again: Callable[[Span], object] = lambda _: None
+
+    def export(self, spans: Sequence[Span]) -> None:
+        self.taken += len(spans)
+        for span in spans:
+            if self.taken < CAPACITY:  # so that a test that fails comes to an end
+                self.again(span)
+
+
+@pytest.mark.parametrize("drain", [Outbox.work_once, lambda outbox: outbox.flush(PATIENCE)])
+def test_what_comes_during_an_export_does_not_keep_it_busy(
+    make_span: Callable[..., Span], drain: Callable[[Outbox], bool]
+) -> None:
+    sink = EndlessSink()
+    outbox = Outbox(sink)
+    outbox._thread = threading.current_thread()
+    sink.again = outbox.put
+    for _ in range(BATCH + 3):
+        outbox.put(make_span())
+    assert drain(outbox)
+    assert sink.taken == BATCH + 3
+    assert drain(outbox)
+    assert sink.taken == 2 * (BATCH + 3)
 
 
 def test_without_a_chore_a_round_only_exports(make_span: Callable[..., Span]) -> None:

@@ -189,3 +189,24 @@ def test_a_batch_that_is_received_inside_a_span_is_below_it(
     outbox.flush(5)
     (span,) = sink.spans
     assert (span.context.trace_id, span.parent_span_id) == (above.trace_id, above.span_id)
+
+
+def test_a_batch_of_another_tenant_than_the_one_that_is_handled_starts_a_trace(
+    recorder: Recorder, outbox: Outbox, sink: MemorySink
+) -> None:
+    above = new_root()
+    scope = Scope("acme", above)
+    recorder.received(
+        "kafka",
+        [receipt(new_root(), tenant=tenant) for tenant in ("acme", "globex")],
+        "acme",
+        started=1,
+        group=None,
+    )
+    scope.leave()
+    outbox.flush(5)
+    assert [(span.tenant, span.parent_span_id) for span in sink.spans] == [
+        ("acme", above.span_id),
+        ("globex", None),
+    ]
+    assert sink.spans[1].context.trace_id != above.trace_id

@@ -59,6 +59,11 @@ def test_a_deep_folder_is_no_fault(tmp_path: Path) -> None:
         (LEAST.replace("checkout", "7"), ":1: service: should be text; put it in quotes"),
         (LEAST + "export: {otlp: {}}", ":5: export.otlp: unknown key; known here: file"),
         (LEAST + "export: {file: {}}", ":5: export.file.path: this key is required; add it"),
+        (LEAST + "export:", ":5: export: this key has no value; write one, or leave the key out"),
+        (
+            LEAST + "export:\n  file:",
+            ":6: export.file: this key has no value; write one, or leave the key out",
+        ),
         (LEAST + "service: again", ":5: not readable as YAML: the key `service` stands twice; keep one"),
     ],
 )

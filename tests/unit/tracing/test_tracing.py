@@ -151,6 +151,14 @@ def test_for_development_refuses_what_does_not_hold(development: Development) ->
         development(export={"fil": {}})
 
 
+def test_for_development_refuses_a_key_without_a_value(development: Development) -> None:
+    channel = {"name": "orders", "match": {"kafka": ["orders"]}, "senders": None}
+    with pytest.raises(PolicyError, match=r"^policy: channels\[0\]\.senders: this key has no value"):
+        development(policy={"channels": [channel]})
+    with pytest.raises(ConfigurationError, match=r"^export: file: this key has no value"):
+        development(export={"file": None})
+
+
 def test_for_development_takes_keys_of_another_tracing_or_of_a_file(
     development: Development, administration: KeyAdministration
 ) -> None:
