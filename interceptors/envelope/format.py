@@ -83,21 +83,21 @@ def parse(envelope: bytes) -> Parsed:
     )
 
 
-def kid_of(value: object) -> bytes:
+def kid_of(value: object) -> bytes | None:
     """Give the `kid` of an envelope without taking it apart, for whoever fetches keys ahead of opening.
 
     Args:
         value: a header value of any type.
 
     Returns:
-        The kid that the envelope claims.
-
-    Raises:
-        EnvelopeError: it can't be an envelope, whatever keys there are.
+        The kid that the envelope claims, or None where it can't be an envelope, whatever keys there are.
     """
-    envelope = header_bytes(value)
+    try:
+        envelope = header_bytes(value)
+    except EnvelopeError:
+        return None
     if len(envelope) not in _SIZES or envelope[0] != VERSION_AND_SUITE:
-        raise EnvelopeError(Answer.MALFORMED)
+        return None
     return envelope[2:18]
 
 

@@ -18,7 +18,7 @@ from opentelemetry.context import get_current
 from interceptors.bounded import BoundedMap
 from interceptors.context import Scope, child_of, current, current_tenant
 from interceptors.envelope import Opener, kid_of
-from interceptors.errors import ConfigurationError, EnvelopeError
+from interceptors.errors import ConfigurationError
 from interceptors.keys import Keyring, MemoryKeys
 from interceptors.pipeline import on_receive, on_send
 from interceptors.policy import Policy, check_policy
@@ -247,12 +247,7 @@ class Tracing:
             envelopes: the values of the envelope headers of what was received.
         """
         held = self._keyring.keys.held
-        unknown: set[bytes] = set()
-        for value in envelopes:
-            with contextlib.suppress(EnvelopeError):
-                kid = kid_of(value)
-                if kid not in held:
-                    unknown.add(kid)
+        unknown = {kid for value in envelopes if (kid := kid_of(value)) is not None and kid not in held}
         if not unknown:  # nearly always
             return None
         now = self._clock() // _NS_PER_MS

@@ -144,5 +144,4 @@ def test_the_kid_is_told_without_a_key(value: object) -> None:
 
 @pytest.mark.parametrize("value", [b"", SHORTEST[:-1], b"\x12" + SHORTEST[1:], None, 7, "?"])
 def test_what_can_be_no_envelope_has_no_kid(value: object) -> None:
-    with pytest.raises(EnvelopeError, match="malformed"):
-        kid_of(value)
+    assert kid_of(value) is None
