@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -86,7 +87,7 @@ def _sort(lines: Iterable[bytes]) -> tuple[list[Order], list[BadLine]]:
     orders: list[Order] = []
     bad: list[BadLine] = []
     for number, line in enumerate(lines, start=1):
-        body = line.strip()
+        body = line.removeprefix(codecs.BOM_UTF8).strip()
         if not body:
             continue
         if len(body) > _LARGEST:

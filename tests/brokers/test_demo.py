@@ -95,7 +95,12 @@ def test_the_report_shows_what_each_reader_sees(sample: Result) -> None:
 def test_a_bad_line_is_named_skipped_and_counted(tmp_path: Path) -> None:
     given = tmp_path / "orders.jsonl"
     large = b'{"order_id": "' + b"9" * 2_000_000 + b'"}\n'
-    given.write_bytes(f'{ORDER}\nno order\n\n{{"order_id": "A-3"}}\n{OTHER}\n'.encode() + b"\xff\n" + large)
+    given.write_bytes(
+        b"\xef\xbb\xbf"
+        + f'{ORDER}\nno order\n\n{{"order_id": "A-3"}}\n{OTHER}\n'.encode()
+        + b"\xff\n"
+        + large
+    )
     result = Result(tmp_path / "out", input_path=given, kafka=None)
     assert result.status == 1
     for number in (2, 4, 6, 7):
