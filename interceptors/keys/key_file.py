@@ -21,7 +21,15 @@ from pydantic import Field, StringConstraints
 from interceptors.envelope import SenderKey
 from interceptors.errors import ConfigurationError
 
-MODE = 0o600
+_PROBLEMS = {
+    "missing": "missing",
+    "extra_forbidden": "not known here",
+    "literal_error": "none of the words that may stand here",
+    "string_pattern_mismatch": "not hex of the right length",
+    "string_too_short": "empty",
+    "string_too_long": "too long",
+    "string_unicode": "not text",
+}
 
 Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -109,7 +117,15 @@ def read_key_file(path: Path, form: type[FileT]) -> FileT:
         ConfigurationError: it is missing, can be read by others, or is not of the form; the text names the
             file, the place and the remedy, and nothing of what the file holds.
     """
-    return hold_to(form, read_private_json(path), f"{path}", "grant the keys anew")
+    values = read_private_json(path)
+    if form is KeyringFile and isinstance(values, dict) and "roots" in values:
+        msg = (
+            f"{path}: this is the administration's file, with the roots; a service is given its own key file"
+        )
+        raise ConfigurationError(msg)
+    # What was granted can be granted anew; nothing makes a root again.
+    remedy = "restore the file from a backup" if form is RootFile else "grant the keys anew"
+    return hold_to(form, values, f"{path}", remedy)
 
 
 def hold_to(form: type[FileT], values: object, source: str, remedy: str) -> FileT:
@@ -124,7 +140,7 @@ def hold_to(form: type[FileT], values: object, source: str, remedy: str) -> File
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     # Raised out here, so that pydantic's error, which holds the values, is not the context of ours.
     place = ".".join(str(step) for step in first["loc"]) or "document"
-    msg = f"{source}: {place}: {first['type'].replace('_', ' ')}; {remedy}"
+    msg = f"{source}: {place}: {_PROBLEMS.get(first['type'], 'not as it should be')}; {remedy}"
     raise ConfigurationError(msg)
 
 

@@ -122,7 +122,9 @@ def test_a_grant_does_not_overwrite_the_roots(administration: KeyAdministration,
 def test_a_name_that_no_key_can_have_is_refused(
     administration: KeyAdministration, path: Path, name: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match="root: tenant: string"):
+    with pytest.raises(
+        ConfigurationError, match=r"root: tenant: (empty|too long|not text); give another name"
+    ):
         administration.root(name)
     with pytest.raises(ConfigurationError, match="grant: service: string"):
         administration.grant(name, "acme", [], path)

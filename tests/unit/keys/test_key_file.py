@@ -162,3 +162,17 @@ def test_a_reader_never_sees_half_a_file(path: Path, in_thread: Callable[..., An
     while not done.is_set():
         assert read_key_file(path, KeyringFile) in (short, long)
     writer.result()
+
+
+def test_the_roots_are_no_service_s_keys(path: Path) -> None:
+    write_key_file(path, RootFile())
+    with pytest.raises(ConfigurationError, match="administration's file, with the roots; a service is given"):
+        read_key_file(path, KeyringFile)
+
+
+def test_broken_roots_are_not_granted_anew(path: Path) -> None:
+    private(path, b'{"roots": [{"tenant": "acme", "epoch": 1, "root": "7", "use": "seal"}]}')
+    with pytest.raises(ConfigurationError) as raised:
+        read_key_file(path, RootFile)
+    problem = "roots.0.root: not hex of the right length; restore the file from a backup"
+    assert str(raised.value) == f"{path}: {problem}"
