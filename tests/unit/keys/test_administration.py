@@ -126,7 +126,9 @@ def test_a_name_that_no_key_can_have_is_refused(
         ConfigurationError, match=r"root: tenant: (empty|too long|not text); give another name"
     ):
         administration.root(name)
-    with pytest.raises(ConfigurationError, match="grant: service: string"):
+    with pytest.raises(
+        ConfigurationError, match=r"grant: service: (empty|too long|not text); give another name"
+    ):
         administration.grant(name, "acme", [], path)
     with pytest.raises(ConfigurationError, match=r"grant: reads\.0: string"):
         administration.grant("checkout", "acme", [name], path)
