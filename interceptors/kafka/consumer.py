@@ -192,6 +192,7 @@ class TracedConsumer(Delegate):
                 traced.value = self._value_deserializer(record.value)
         except Exception as error:  # noqa: BLE001 - the caller's own, given back to the caller
             place = coordinate(record)
+            self._tracing.counts["deserializer failed"] += 1
             logger.warning("a deserializer failed with %s at %s", type(error).__name__, place)
             error.add_note(f"while deserializing the record at {place}")
             self._owed.append(error)

@@ -30,4 +30,4 @@ def test_a_message_does_not_change() -> None:
     message = Message("kafka", "orders")
 
     with pytest.raises(AttributeError):
-        message.destination = "refunds"  # type: ignore[misc] # that it can't be is what is tested
+        message.destination = "refunds"  # type: ignore[misc]  # that it can't be is what is tested

@@ -48,7 +48,7 @@ class KafkaContainer:
         self._bootstrap_servers = f"127.0.0.1:{port}"
         self._container = DockerContainer(IMAGE)
         # Bound to loopback, which `with_bind_ports` has no way to say.
-        self._container.ports[f"{port}/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]
+        self._container.ports[f"{port}/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]  # typed too narrowly there
         settings = broker_settings(port=port, controller_port=controller_port, listen_on="0.0.0.0")  # noqa: S104 - inside
         for name, value in settings.items():
             self._container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)

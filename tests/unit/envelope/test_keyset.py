@@ -52,7 +52,7 @@ def test_a_keyset_does_not_change(key: SenderKey) -> None:
 
     assert keys.key(key.kid) is key
     with pytest.raises(TypeError):
-        keys.held[bytes(16)] = key  # type: ignore[index] # that it can't be is what is tested
+        keys.held[bytes(16)] = key  # type: ignore[index]  # that it can't be is what is tested
 
 
 def test_the_repr_counts(key: SenderKey) -> None:

@@ -161,6 +161,7 @@ async def test_an_error_of_a_deserializer_says_where_its_record_lies_and_not_wha
     with caplog.at_level(logging.WARNING), pytest.raises(LookupError) as raised:
         await consumer.getone()
 
+    assert consumer._tracing.counts["deserializer failed"] == 1
     assert raised.value.__notes__ == ["while deserializing the record at ('orders', 0, 7)"]
     assert caplog.messages == ["a deserializer failed with LookupError at ('orders', 0, 7)"]
 
