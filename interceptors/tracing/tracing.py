@@ -63,7 +63,8 @@ class Tracing:
         service: the service's name.
         policy: the compiled policy.
         counts: how often something went otherwise than it should: labels left out, messages that went
-            without an envelope (by reason), verdicts other than fresh, messages rejected, deserializers that failed.
+            without an envelope (by reason), verdicts other than fresh, messages rejected, deserializers
+            that failed.
     """
 
     def __init__(
