@@ -31,6 +31,8 @@ Label = bool | int | str | bytes
 SAMPLED = 0x01
 RANDOM_TRACE_ID = 0x02
 NO_LABELS: Mapping[str, Label] = MappingProxyType({})
+RETRY_LABEL = "retry"
+"""The label of an envelope that carries a retry: the id of the span that sent it."""
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 _NO_TRACE = bytes(16)
@@ -85,6 +87,23 @@ def child_of(parent: TraceContext | None) -> TraceContext:
     if parent is None:
         return new_root()
     return TraceContext(parent.trace_id, os.urandom(8), parent.flags)
+
+
+def retry_of(attempt: TraceContext, context: TraceContext) -> TraceContext:
+    """Give what the envelope of a retry carries, so that attempts are siblings and not ever deeper children.
+
+    Args:
+        attempt: the context that the attempt before went on from.
+        context: that of the span that sends the retry, below the attempt's.
+
+    Returns:
+        The first one's, with a label that names the second.
+    """
+    if attempt.trace_id != context.trace_id:
+        return context
+    return TraceContext(
+        attempt.trace_id, attempt.span_id, attempt.flags, MappingProxyType({RETRY_LABEL: context.span_id})
+    )
 
 
 def to_traceparent(context: TraceContext) -> str:

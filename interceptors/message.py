@@ -15,20 +15,28 @@ class Message(NamedTuple):
     """A message as the core sees it. Its `repr` shows neither body nor envelope nor identifiers."""
 
     system: str
-    """The bus, as OpenTelemetry's `messaging.system` names it: `kafka`."""
+    """The bus, as OpenTelemetry's `messaging.system` names it: `kafka`, `rabbitmq`; or `celery`."""
     destination: str
-    """The physical name on the bus: a topic."""
+    """The physical name on the bus: a topic; an exchange where a message is published, a queue where it is
+    consumed; a Celery queue."""
     body: object = None
     """The bytes of the body as they travel, None where there are none (a tombstone); anything else is a
     body that was deserialized before we saw it, to which nothing can be bound."""
     type: str = ""
-    """The message type, for buses that have one; else empty."""
+    """The message type, for buses that have one (AMQP's `type`, a Celery task's name); else empty."""
     id: str = ""
-    """The message id, for buses that have one; else empty."""
+    """The message id, for buses that have one (AMQP's `message_id`, a Celery task's id); else empty."""
     envelopes: tuple[object, ...] = ()
     """The value of each header of the envelope's name, whatever their type. Receiving only."""
     coordinate: Coordinate | None = None
-    """Where the message lies: (topic, partition, offset) for Kafka. Receiving only."""
+    """Where the message lies: (topic, partition, offset) for Kafka, (queue,) for AMQP, (task id, retries) for
+    Celery. Receiving only."""
+    via: str = ""
+    """Another physical name that the message came by: the exchange that an AMQP queue has it from. It counts
+    only where the policy lists no channel for the destination. Receiving only."""
+    redelivered: bool | None = None
+    """Whether the broker says that it has delivered the message before; None where the coordinate alone
+    tells. Receiving only."""
 
     def __repr__(self) -> str:
         """Show what is not secret."""

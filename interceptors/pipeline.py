@@ -153,7 +153,7 @@ def on_receive(
     Returns:
         The verdict and what follows from it.
     """
-    channels = policy.channels(message.system, message.destination)
+    channels = policy.channels(message.system, message.destination, message.via)
     channel = channels[0]
     envelopes = message.envelopes
     # The strictest of them all: else an envelope of a laxer one would carry a replay past the refusal.
@@ -182,6 +182,7 @@ def on_receive(
         now=now,
         max_age_ms=channel.max_age_ms,
         retry_window_ms=channel.retry_window_ms,
+        redelivered=message.redelivered,
     )
     return Receipt(channel, verdict, None, opened, strict)
 

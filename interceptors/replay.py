@@ -74,6 +74,7 @@ class ReplayWindow:
         now: int,
         max_age_ms: int,
         retry_window_ms: int,
+        redelivered: bool | None = None,
     ) -> Verdict:
         """Judge an authentic envelope, and remember it.
 
@@ -84,6 +85,8 @@ class ReplayWindow:
             now: the receiver's time, likewise.
             max_age_ms: the channel's.
             retry_window_ms: the channel's.
+            redelivered: whether the broker says that it has delivered the message before. None where a
+                coordinate is the place of one message and no other, so that it tells by itself.
 
         Returns:
             Any verdict but missing and invalid.
@@ -98,11 +101,18 @@ class ReplayWindow:
         if first is sighting:
             return refused or Verdict.FRESH
         seen_at, seen_where, refused = first
-        if coordinate == seen_where:
-            return refused or Verdict.REDELIVERY
+        place = (envelope_id, coordinate)
+        if coordinate == seen_where and redelivered is not False:
+            # Where the broker says that it delivers again, it may be the first message or a copy of it that
+            # came to lie there as well: then it is held to be the worse one.
+            copied = redelivered and self._elsewhere.get(place) == (Verdict.REPLAY,)
+            return refused or (Verdict.REPLAY if copied else Verdict.REDELIVERY)
         verdict = refused or (Verdict.DUPLICATE if now - seen_at <= retry_window_ms else Verdict.REPLAY)
         again = (verdict,)
-        before = self._elsewhere.setdefault((envelope_id, coordinate), again)
+        if redelivered is False:  # another message with the same envelope, wherever it lies
+            self._elsewhere.set(place, again)
+            return verdict
+        before = self._elsewhere.setdefault(place, again)
         if before is again:
             return verdict
         return Verdict.REDELIVERY if before[0] is Verdict.DUPLICATE else before[0]

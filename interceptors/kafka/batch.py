@@ -6,14 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interceptors.envelope import HEADER_NAME
-from interceptors.kafka.record import SYSTEM, stripped
+from interceptors.headers import stripped, without_clear
+from interceptors.kafka.record import SYSTEM
 from interceptors.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from interceptors.spans import Origin
-    from interceptors.tracing import Sending, Tracing
+    from interceptors.tracing import OpenSpan, Tracing
 
 _PLACEHOLDER = (HEADER_NAME, bytes(122))
 """As large as an envelope of a context without labels."""
@@ -95,7 +96,7 @@ class TracedBatch:
         """Give the number of messages."""
         return len(self._appended)
 
-    def seal(self, topic: str) -> tuple[list[Sending], Any]:
+    def seal(self, topic: str) -> tuple[list[OpenSpan], Any]:
         """Seal each message's trace, and build aiokafka's batch.
 
         Args:
@@ -105,6 +106,10 @@ class TracedBatch:
             The sendings to end when the batch is acknowledged, and the batch.
         """
         self.close()
+        if self._tracing.seals(SYSTEM, topic):
+            self._appended = [
+                message._replace(headers=without_clear(message.headers)) for message in self._appended
+            ]
         envelopes, sendings = self._tracing.send_batch(
             [(Message(SYSTEM, topic, message.value), message.origin) for message in self._appended]
         )

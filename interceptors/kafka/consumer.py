@@ -16,13 +16,12 @@ from interceptors.kafka.record import (
     SYSTEM,
     TracedRecord,
     coordinate,
-    off_loop,
     process,
     receive,
     rejection,
     wanted_keys,
 )
-from interceptors.tracing import Delegate
+from interceptors.tracing import Delegate, Following, off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -71,7 +70,7 @@ class TracedConsumer(Delegate):
         self._seen_by = group_id if group_id is not None else f"consumer {secrets.token_hex(8)}"
         self._key_deserializer = key_deserializer
         self._value_deserializer = value_deserializer
-        self._open: list[tuple[asyncio.Task[Any] | None, Processing]] = []
+        self._following = Following()
         self._owed: deque[Exception] = deque()
 
     async def getone(self, *partitions: TopicPartition) -> TracedRecord:
@@ -93,7 +92,7 @@ class TracedConsumer(Delegate):
             RejectedError: the channel's policy refuses a record. The others of its batch are handed out
                 first; the error comes with the next call, one call for each such record.
         """
-        self._end_finished()
+        self._following.end_finished()
         self._pay()
         started = self._tracing.now()
         fetched: dict[TopicPartition, list[ConsumerRecord]] = await self._wrapped.getmany(
@@ -156,14 +155,12 @@ class TracedConsumer(Delegate):
         try:
             await self._wrapped.stop()
         finally:
-            for _, processing in self._open:
-                processing.end(error)
-            self._open.clear()
+            self._following.end_all(error)
             if self._group is None:
                 self._tracing.forget(self._seen_by)
 
     async def _next(self, fetch: Coroutine[Any, Any, ConsumerRecord]) -> TracedRecord:
-        task = self._end_finished()
+        self._following.end_finished()
         if self._owed:
             fetch.close()
             raise self._owed.popleft()
@@ -174,9 +171,7 @@ class TracedConsumer(Delegate):
         traced = self._admit(record)
         if traced is None:
             raise self._owed.popleft()
-        processing = process(self._tracing, traced)
-        processing.__enter__()
-        self._open.append((task, processing))
+        self._following.open(process(self._tracing, traced))
         return traced
 
     def _admit(self, record: ConsumerRecord) -> TracedRecord | None:
@@ -214,22 +209,6 @@ class TracedConsumer(Delegate):
                 with contextlib.suppress(IllegalStateError, AssertionError):
                     self._wrapped.seek(partition, offset)
             raise
-
-    def _end_finished(self) -> asyncio.Task[Any] | None:
-        """End the processings that this task, or a task that is done, has moved on from.
-
-        Returns:
-            This task.
-        """
-        task = asyncio.current_task()
-        still_open: list[tuple[asyncio.Task[Any] | None, Processing]] = []
-        for owner, processing in self._open:
-            if owner is task or owner is None or owner.done():
-                processing.end()
-            else:
-                still_open.append((owner, processing))
-        self._open = still_open
-        return task
 
     def _pay(self) -> None:
         if self._owed:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 from aiokafka.errors import MessageSizeTooLargeError
 
 from interceptors.envelope import HEADER_NAME
+from interceptors.headers import stripped, without_clear
 from interceptors.kafka.batch import TracedBatch
-from interceptors.kafka.record import SYSTEM, off_loop, stripped
+from interceptors.kafka.record import SYSTEM
 from interceptors.message import Message
-from interceptors.tracing import Delegate
+from interceptors.tracing import Delegate, off_loop, without_peers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaProducer
 
-    from interceptors.tracing import Sending, Tracing
+    from interceptors.tracing import OpenSpan, Tracing
 
     _Send = Callable[[Any], Coroutine[Any, Any, asyncio.Future[Any]]]
 
@@ -91,7 +92,10 @@ class TracedProducer(Delegate):
         sending = self._tracing.send(Message(SYSTEM, topic, value))
         if sending.span is not None:
             sending.span.tombstone = value is None
-        send = partial(self._wrapped.send, topic, value, key, partition, timestamp_ms)
+        if sending.seals:
+            bare = without_clear(bare)
+        # Its record builder takes plain lists only, which another tracer would append a clear context to.
+        send = partial(without_peers(self._wrapped.send), topic, value, key, partition, timestamp_ms)
         if sending.envelope is None:
             return await self._sent([sending], send, bare)
         return await self._sent([sending], send, [*bare, (HEADER_NAME, sending.envelope)], lambda: bare)
@@ -179,7 +183,7 @@ class TracedProducer(Delegate):
         return key, value
 
     async def _sent(
-        self, sendings: Sequence[Sending], send: _Send, sealed: Any, bare: Callable[[], Any] | None = None
+        self, sendings: Sequence[OpenSpan], send: _Send, sealed: Any, bare: Callable[[], Any] | None = None
     ) -> asyncio.Future[Any]:
         """Send, and end the sendings with what becomes of it.
 
@@ -220,7 +224,7 @@ class TracedProducer(Delegate):
 
     def _settle(
         self,
-        sendings: Sequence[Sending],
+        sendings: Sequence[OpenSpan],
         given: asyncio.Future[Any],
         resend: Callable[[], Coroutine[Any, Any, Any]] | None,
         sent: asyncio.Future[Any],

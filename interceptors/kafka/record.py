@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import ConsumerRecord
 
-from interceptors.envelope import HEADER_NAME
 from interceptors.errors import RejectedError
+from interceptors.headers import envelopes, stripped
 from interceptors.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from interceptors.pipeline import Receipt
     from interceptors.tracing import Processing, Tracing
@@ -40,18 +38,6 @@ class TracedRecord(ConsumerRecord):  # type: ignore[misc]  # aiokafka has no typ
     def __repr__(self) -> str:
         """Show where it lies, and not what it holds."""
         return f"TracedRecord({self.topic!r}, partition={self.partition}, offset={self.offset})"
-
-
-def envelopes(headers: Iterable[tuple[str, object]]) -> tuple[object, ...]:
-    """Give the values of a record's envelope headers."""
-    return tuple(
-        [value for name, value in headers if name == HEADER_NAME]
-    )  # a list is faster than a generator
-
-
-def stripped(headers: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Give a new list of headers without envelopes."""
-    return [header for header in headers if header[0] != HEADER_NAME]
 
 
 def receive(tracing: Tracing, record: ConsumerRecord, consumer: str, group: str | None) -> TracedRecord:
@@ -100,12 +86,6 @@ def process(tracing: Tracing, record: TracedRecord) -> Processing:
     return processing
 
 
-async def off_loop(wanted: Callable[[], object]) -> None:
-    """Fetch keys in a thread. Where no thread is to be had, the message goes on, and so does its verdict."""
-    with contextlib.suppress(RuntimeError):
-        await asyncio.to_thread(wanted)
-
-
 def coordinate(record: ConsumerRecord) -> tuple[str, int, int]:
     """Give where a record lies."""
     return record.topic, record.partition, record.offset
@@ -121,4 +101,4 @@ def rejection(record: TracedRecord) -> RejectedError:
 
 def wanted_keys(records: Sequence[ConsumerRecord]) -> list[object]:
     """Give the values of all envelope headers of a batch."""
-    return [value for record in records for name, value in record.headers if name == HEADER_NAME]
+    return [value for record in records for value in envelopes(record.headers)]

@@ -5,7 +5,7 @@ its rules". What does not: reading files (`tracing`), keys, and deciding anythin
 envelope (`pipeline`).
 """
 
-from interceptors.policy.compiled import Accept, Channel, Emit, Policy
+from interceptors.policy.compiled import Accept, Channel, Emit, Policy, TaskMetadata
 from interceptors.policy.document import PolicyDocument, check_policy, compile_policy, parse_policy
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Emit",
     "Policy",
     "PolicyDocument",
+    "TaskMetadata",
     "check_policy",
     "compile_policy",
     "parse_policy",

@@ -24,6 +24,13 @@ class Emit(StrEnum):
     NONE = "none"
 
 
+class TaskMetadata(StrEnum):
+    """What becomes of the texts that Celery makes of a task's arguments and of the host that sends it."""
+
+    REMOVED = "removed"
+    KEPT = "kept"
+
+
 class Accept(StrEnum):
     """What a consumer makes of the envelopes of a channel."""
 
@@ -55,6 +62,8 @@ class Channel:
     """Older envelopes are stale."""
     retry_window_ms: int = 2 * 60 * 1000
     """How long the same envelope at another coordinate counts as a producer's retry."""
+    task_metadata: TaskMetadata = TaskMetadata.REMOVED
+    """Celery: whether `argsrepr`, `kwargsrepr` and `origin` travel."""
     candidate: Candidate = field(init=False, repr=False)
     """What a message of this channel is that has neither type nor id, and whose body is not bound."""
 
@@ -72,6 +81,7 @@ class Policy:
         exact: Mapping[tuple[str, str], Sequence[Channel]],
         patterns: Sequence[tuple[str, str, Channel]],
         default: Channel,
+        defaults: Mapping[str, Channel] | None = None,
     ) -> None:
         """Compile.
 
@@ -79,35 +89,41 @@ class Policy:
             exact: channels by bus and physical name.
             patterns: bus, glob and channel, in the document's order.
             default: the rules of names that no channel lists; such a name is its own channel's name.
+            defaults: the same for buses where they differ.
         """
         self._exact = {place: tuple(channels[:CANDIDATES]) for place, channels in exact.items()}
         self._patterns = [
             (system, re.compile(fnmatch.translate(glob)).match, channel) for system, glob, channel in patterns
         ]
         self._default = default
-        self._found: BoundedMap[tuple[str, str], tuple[Channel, ...]] = BoundedMap(_CACHED_NAMES)
+        self._defaults = dict(defaults or {})
+        self._found: BoundedMap[tuple[str, str, str], tuple[Channel, ...]] = BoundedMap(_CACHED_NAMES)
 
-    def channels(self, system: str, destination: str) -> tuple[Channel, ...]:
+    def channels(self, system: str, destination: str, via: str = "") -> tuple[Channel, ...]:
         """Give the channels that a physical name may be, best first.
 
         Args:
             system: the bus, such as `kafka`.
             destination: the physical name, such as a topic.
+            via: another physical name, which counts only where no channel lists the destination: what a
+                consumer chose to read says more than how a publisher got a message there.
 
         Returns:
             One to three channels: those that list the name, then those whose glob fits it, else the
             default's rules under the name itself.
         """
-        place = (system, destination)
+        place = (system, destination, via)
         found = self._found.get(place)
         if found is None:
-            found = self._find(place)
+            found = self._listed(system, destination) or (self._listed(system, via) if via else ())
+            rules = self._defaults.get(system, self._default)
+            found = found or (replace(rules, name=via or destination),)
             self._found.set(place, found)
         return found
 
-    def _find(self, place: tuple[str, str]) -> tuple[Channel, ...]:
-        listed = list(self._exact.get(place, ()))
-        for system, match, channel in self._patterns:
-            if system == place[0] and match(place[1]) and channel not in listed:
+    def _listed(self, system: str, name: str) -> tuple[Channel, ...]:
+        listed = list(self._exact.get((system, name), ()))
+        for bus, match, channel in self._patterns:
+            if bus == system and match(name) and channel not in listed:
                 listed.append(channel)
-        return tuple(listed[:CANDIDATES]) or (replace(self._default, name=place[1]),)
+        return tuple(listed[:CANDIDATES])

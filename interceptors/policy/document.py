@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from interceptors.envelope import CANDIDATES, Level
 from interceptors.errors import PolicyError
-from interceptors.policy.compiled import Accept, Channel, Emit, Policy
+from interceptors.policy.compiled import Accept, Channel, Emit, Policy, TaskMetadata
 from interceptors.policy.yaml_document import (
     DocumentError,
     DocumentModel,
@@ -26,6 +26,10 @@ _LONGEST_MS = 3650 * _UNITS["d"]
 _GLOB = re.compile(r"[*?\[]")
 
 _BUILT_IN = Channel("")
+_BUSES = ("kafka", "rabbitmq", "celery")
+_BUILT_IN_LEVELS = {"celery": Level.TYPE}
+"""What envelopes are bound to where nothing is said, if not to the channel. A Celery worker runs what the
+task's name says, so that name is bound."""
 
 BindingName = Literal["tenant", "channel", "type", "message"]
 
@@ -61,7 +65,7 @@ class Rules(DocumentModel):
     """The services whose envelopes count. Default: every sender whose key the consumer holds."""
     binding: BindingName | None = None
     """What an envelope is bound to: `tenant`, `channel`, `type` (channel and message type) or `message`
-    (those, the message id and the body). Default: channel."""
+    (those, the message id and the body). Default: type for Celery, else channel."""
     lowest_level: BindingName | None = None
     """The loosest binding that consumers accept. Default: the channel's binding. Set it lower only while
     producers are being moved to a tighter binding."""
@@ -69,6 +73,10 @@ class Rules(DocumentModel):
     """An older envelope is stale; longer than any retention plus dead-letter time. Default: 7d."""
     retry_window: Duration | None = None
     """For how long the same envelope at another place counts as a producer's retry. Default: 2m."""
+    task_metadata: TaskMetadata | None = None
+    """Celery only: whether the texts that it makes of a task's arguments (`argsrepr`, `kwargsrepr`) and of
+    the sending host (`origin`) are `removed` or `kept`, in the message and in the `task-sent` event.
+    Default: removed."""
 
     @model_validator(mode="after")
     def _possible(self) -> Rules:
@@ -87,8 +95,22 @@ class Rules(DocumentModel):
 class Match(DocumentModel):
     """Where a channel lies on each bus: exact names, or globs with `*`, `?` and `[…]`."""
 
-    kafka: tuple[Name, ...] = Field(min_length=1)
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    kafka: tuple[Name, ...] = Field(default=(), min_length=1)
     """Topics."""
+    rabbitmq: tuple[Name, ...] = Field(default=(), min_length=1)
+    """Exchanges and queues: a producer's channel is that of the exchange (of the queue, through the default
+    exchange), a consumer's is that of its queue, and where no channel lists the queue, as the producer's."""
+    celery: tuple[Name, ...] = Field(default=(), min_length=1)
+    """Celery queues, by the routing key that their tasks are sent with."""
+
+    @model_validator(mode="after")
+    def _anywhere(self) -> Match:
+        if not (self.kafka or self.rabbitmq or self.celery):
+            msg = "a channel that lies nowhere matches nothing; name topics, exchanges or queues under a bus"
+            raise ValueError(msg)
+        return self
 
 
 class ChannelEntry(Rules):
@@ -168,27 +190,38 @@ def compile_policy(document: PolicyDocument, source: str = "policy") -> Policy:
     exact: dict[tuple[str, str], list[Channel]] = {}
     patterns: list[tuple[str, str, Channel]] = []
     names: set[str] = set()
-    default = _channel("default", document.default, document.default, source, "default")
+    default, *others = (
+        _channel("default", document.default, document.default, bus, source, "default")
+        for bus in ("", *_BUILT_IN_LEVELS)
+    )
     for place, entry in enumerate(document.channels):
         path = f"channels[{place}]"
         if entry.name in names:
             raise _error(source, f"{path}.name", f"{entry.name!r} is taken; give each channel its own name")
         names.add(entry.name)
-        channel = _channel(entry.name, entry, document.default, source, path)
-        for topic in entry.match.kafka:
-            if _GLOB.search(topic):
-                patterns.append(("kafka", topic, channel))
+        for bus in _BUSES:
+            matched: tuple[str, ...] = getattr(entry.match, bus)
+            if not matched:
                 continue
-            listed = exact.setdefault(("kafka", topic), [])
-            listed.append(channel)
-            if len(listed) > CANDIDATES:
-                problem = f"{topic!r} is listed by more than {CANDIDATES} channels; a consumer tries no more"
-                raise _error(source, f"{path}.match.kafka", problem)
-    return Policy(exact, patterns, default)
+            channel = _channel(entry.name, entry, document.default, bus, source, path)
+            for name in matched:
+                if _GLOB.search(name):
+                    patterns.append((bus, name, channel))
+                    continue
+                listed = exact.setdefault((bus, name), [])
+                listed.append(channel)
+                if len(listed) > CANDIDATES:
+                    problem = (
+                        f"{name!r} is listed by more than {CANDIDATES} channels; a consumer tries no more"
+                    )
+                    raise _error(source, f"{path}.match.{bus}", problem)
+    return Policy(exact, patterns, default, dict(zip(_BUILT_IN_LEVELS, others, strict=True)))
 
 
-def _channel(name: str, rules: Rules, default: Rules, source: str, path: str) -> Channel:
-    level = _level(rules.binding or default.binding, _BUILT_IN.level)
+def _channel(  # noqa: PLR0917 - one caller, a loop
+    name: str, rules: Rules, default: Rules, bus: str, source: str, path: str
+) -> Channel:
+    level = _level(rules.binding or default.binding, _BUILT_IN_LEVELS.get(bus, _BUILT_IN.level))
     # A binding of the channel's own is not loosened by the default's lowest_level.
     lowest = _level(rules.lowest_level or (None if rules.binding else default.lowest_level), level)
     if lowest > level:
@@ -214,6 +247,7 @@ def _channel(name: str, rules: Rules, default: Rules, source: str, path: str) ->
         lowest_level=lowest,
         max_age_ms=max_age_ms,
         retry_window_ms=min(retry_window_ms, max_age_ms),
+        task_metadata=rules.task_metadata or default.task_metadata or _BUILT_IN.task_metadata,
     )
 
 

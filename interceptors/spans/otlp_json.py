@@ -54,11 +54,13 @@ def _attributes(span: Span) -> list[Json]:
         ("messaging.kafka.message.tombstone", span.tombstone or None),
         ("messaging.consumer.group.name", span.consumer_group),
         ("messaging.batch.message_count", span.batch_size),
+        ("celery.task_name", span.task_name),
         ("error.type", span.error_type),
         ("interceptors.tenant", span.tenant),
         ("interceptors.sender", span.sender),
         ("interceptors.verdict", span.verdict),
         ("interceptors.answer", span.answer),
+        ("interceptors.queue_time_ms", span.queue_time_ms),
     ]
     return [{"key": key, "value": _any_value(value)} for key, value in fields if value is not None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.context import child_of, current, current_tenant
+from interceptors.context import RETRY_LABEL, child_of, current, current_tenant
 from interceptors.spans.span import Link, Operation, Span
 
 if TYPE_CHECKING:
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from interceptors.pipeline import Receipt
     from interceptors.policy import Channel
     from interceptors.spans.outbox import Outbox
+
+
+_NS_PER_MS = 1_000_000
+_SPAN_ID_SIZE = 8
 
 
 class Origin(NamedTuple):
@@ -61,7 +65,8 @@ class Recorder:
     ) -> Span | None:
         """Open the span of a message that is being processed.
 
-        Its parent is the sender's span where the trace continues; else it starts a trace, with a link.
+        Its parent is the sender's span where the trace continues; else it starts a trace, with a link. A
+        retry's parent is that of the attempt before, with a link to the span that sent the retry.
 
         Args:
             system: the bus.
@@ -79,8 +84,14 @@ class Recorder:
             span.verdict = receipt.verdict
             span.answer = receipt.answer
             span.consumer_group = group
-            if receipt.opened is not None and origin.parent is None:
-                span.links = (_link(receipt.opened.context),)
+            opened = receipt.opened
+            if opened is not None:
+                span.queue_time_ms = max(0, span.start // _NS_PER_MS - opened.issued_at)
+                retry = opened.context.labels.get(RETRY_LABEL)
+                if origin.parent is None:
+                    span.links = (_link(opened.context),)
+                elif isinstance(retry, bytes) and len(retry) == _SPAN_ID_SIZE:
+                    span.links = (Link(opened.context.trace_id, retry),)
         return span
 
     def received(
@@ -114,6 +125,21 @@ class Recorder:
                 span.consumer_group = group
                 span.batch_size = len(batch)
                 self.end(span, None)
+
+    def settling(self, operation: Operation, system: str, receipt: Receipt, origin: Origin) -> Span | None:
+        """Open the span of a message that is being settled.
+
+        Args:
+            operation: how.
+            system: the bus.
+            receipt: what was received.
+            origin: what the message belongs to.
+
+        Returns:
+            The span, or None where none is recorded.
+        """
+        context = child_of(origin.parent)
+        return self._open(operation, system, receipt.channel, context, origin, self._clock())
 
     def end(self, span: Span, error: BaseException | None) -> None:
         """End a span, and put it into the outbox.

@@ -24,6 +24,9 @@ class Operation(Enum):
     SEND = ("send", "send", Kind.PRODUCER)
     RECEIVE = ("receive", "receive", Kind.CLIENT)
     PROCESS = ("process", "process", Kind.CONSUMER)
+    ACK = ("ack", "settle", Kind.CLIENT)
+    NACK = ("nack", "settle", Kind.CLIENT)
+    REJECT = ("reject", "settle", Kind.CLIENT)
 
     def __init__(self, operation: str, type_: str, kind: Kind) -> None:
         """Unfold the value."""
@@ -74,6 +77,11 @@ class Span:
     consumer_group: str | None = None
     batch_size: int | None = None
     tombstone: bool = False
+    task_name: str | None = None
+    """Celery: the name of the task, which is one of those that the program defines."""
+    queue_time_ms: int | None = None
+    """Between the sealing of the envelope and the processing of its message, by the clocks of both; at least
+    0."""
 
     def __repr__(self) -> str:
         """Show what is not secret."""

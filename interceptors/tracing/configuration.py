@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from interceptors.errors import ConfigurationError
-from interceptors.keys import LocalKeys
+from interceptors.keys import LocalKeys, MemoryKeys
 from interceptors.policy.document import Name, parse_policy
 from interceptors.policy.yaml_document import DocumentModel, parse_document
 from interceptors.spans import JsonLinesSink
@@ -14,6 +14,7 @@ from interceptors.spans import JsonLinesSink
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from interceptors.keys import KeyProvider
     from interceptors.policy import Policy
     from interceptors.spans import SpanSink
 
@@ -102,6 +103,13 @@ def local_keys(path: Path | str, service: str, place: str) -> LocalKeys:
         )
         raise ConfigurationError(msg)
     return keys
+
+
+def development_keys(keys: MemoryKeys | Path | str | None, service: str) -> KeyProvider:
+    """Give keys for development: beside those of another service, out of a key file, or new ones."""
+    if isinstance(keys, MemoryKeys):
+        return keys.beside(service)
+    return MemoryKeys(service) if keys is None else local_keys(keys, service, "keys")
 
 
 def sink_of(export: Export) -> SpanSink | None:

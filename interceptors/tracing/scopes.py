@@ -1,35 +1,34 @@
-"""The life of one message in a process: being sent, being processed."""
+"""The life of one message in a process: being sent, being processed, being settled."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from interceptors.context import Scope
+from interceptors.policy import Emit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from interceptors.context import TraceContext
+    from interceptors.policy import Channel
     from interceptors.spans import Span
 
+    _End = Callable[[Span, BaseException | None], None]
 
-class Sending:
-    """A message on its way out.
+
+class OpenSpan:
+    """A span that is open until `end`, or until the `with` is left. It does not become current.
 
     Attributes:
-        envelope: what to attach in the envelope's header; None for nothing.
-        span: the span that is open until `end`; None where nothing is recorded. An adapter may fill its
-            fields in.
+        span: the span, None where nothing is recorded, or not any more. An adapter may fill its fields in.
     """
 
-    __slots__ = ("_end", "envelope", "span")
+    __slots__ = ("_end", "span")
 
-    def __init__(
-        self, envelope: bytes | None, span: Span | None, end: Callable[[Span, BaseException | None], None]
-    ) -> None:
-        """Open it; `Tracing.send` does."""
-        self.envelope = envelope
+    def __init__(self, span: Span | None, end: _End) -> None:
+        """Take an open span; `Tracing` does."""
         self.span = span
         self._end = end
 
@@ -37,37 +36,14 @@ class Sending:
         """End the span; a second call changes nothing.
 
         Args:
-            error: why the message was not sent; only the name of its class is kept.
+            error: what went wrong; only the name of its class is kept.
         """
         span, self.span = self.span, None
         if span is not None:
             self._end(span, error)
 
-
-class Processing:
-    """A message being processed: while it is entered, its span and its sender's tenant are current.
-
-    Entering it again, in another task say, makes them current there; leaving or `end` ends the span once.
-    """
-
-    __slots__ = ("_current", "_end", "_scopes", "span")
-
-    def __init__(
-        self,
-        span: Span | None,
-        current: tuple[str, TraceContext] | None,
-        end: Callable[[Span, BaseException | None], None],
-    ) -> None:
-        """Prepare it; `Tracing.process` does."""
-        self.span = span
-        self._current = current
-        self._end = end
-        self._scopes: list[Scope] = []
-
     def __enter__(self) -> Self:
-        """Make span and tenant current."""
-        if self._current is not None:
-            self._scopes.append(Scope(*self._current))
+        """Give itself."""
         return self
 
     def __exit__(
@@ -76,8 +52,70 @@ class Processing:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Put back what was current, and end the span; the error is the caller's still."""
+        """End the span; the error is the caller's still."""
         self.end(error)
+
+
+class Sending(OpenSpan):
+    """A message on its way out.
+
+    Attributes:
+        channel: the channel's rules.
+        envelope: what to attach in the envelope's header; None for nothing.
+    """
+
+    __slots__ = ("channel", "envelope")
+
+    def __init__(self, channel: Channel, envelope: bytes | None, span: Span | None, end: _End) -> None:
+        """Open it; `Tracing.send` does."""
+        super().__init__(span, end)
+        self.channel = channel
+        self.envelope = envelope
+
+    @property
+    def seals(self) -> bool:
+        """Whether nothing that carries a trace in clear may go with the message, envelope or none."""
+        return self.channel.emit is Emit.SEALED
+
+
+class Current(NamedTuple):
+    """What becomes current while a message is processed."""
+
+    tenant: str
+    context: TraceContext
+    attempt: TraceContext
+    """What a retry of the processing is to go on from, as this did."""
+
+
+class Processing(OpenSpan):
+    """A message being processed: while it is entered, its span and its sender's tenant are current.
+
+    Entering it again, in another task say, makes them current there; leaving or `end` ends the span once.
+    """
+
+    __slots__ = ("_current", "_scopes")
+
+    def __init__(self, span: Span | None, current: Current | None, end: _End) -> None:
+        """Prepare it; `Tracing.process` does."""
+        super().__init__(span, end)
+        self._current = current
+        self._scopes: list[Scope] = []
+
+    @property
+    def context(self) -> TraceContext | None:
+        """The context of its span; None where the policy records nothing of the message."""
+        return None if self._current is None else self._current.context
+
+    @property
+    def attempt(self) -> TraceContext | None:
+        """What a retry is to go on from, for `Tracing.send`; None likewise."""
+        return None if self._current is None else self._current.attempt
+
+    def __enter__(self) -> Self:
+        """Make span and tenant current."""
+        if self._current is not None:
+            self._scopes.append(Scope(self._current.tenant, self._current.context))
+        return self
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span, and put back what was current; a second call changes nothing."""
@@ -85,6 +123,4 @@ class Processing:
         # kept for when those tasks end it.
         for scope in reversed(self._scopes):
             scope.leave()
-        span, self.span = self.span, None
-        if span is not None:
-            self._end(span, error)
+        super().end(error)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import os
-import threading
 import time
 from collections import Counter
 from functools import partial
@@ -15,42 +13,39 @@ from typing import TYPE_CHECKING, Self
 
 from opentelemetry.context import get_current
 
-from interceptors.bounded import BoundedMap
-from interceptors.context import Scope, child_of, current, current_tenant
-from interceptors.envelope import Opener, kid_of
+from interceptors.context import Scope, child_of, current, current_tenant, retry_of
+from interceptors.envelope import kid_of
 from interceptors.errors import ConfigurationError
-from interceptors.keys import Keyring, MemoryKeys
-from interceptors.pipeline import on_receive, on_send
-from interceptors.policy import Policy, check_policy
+from interceptors.keys import Keyring
+from interceptors.policy import Emit, Policy, check_policy
 from interceptors.policy.yaml_document import validate_document
-from interceptors.replay import ReplayWindow, Verdict
 from interceptors.spans import MemorySink, Origin, Outbox, Recorder
 from interceptors.spans.outbox import weakly
 from interceptors.tracing.configuration import (
     PRODUCTION,
     Export,
+    development_keys,
     local_keys,
     named,
     read_configuration,
     read_policy,
     sink_of,
 )
-from interceptors.tracing.scopes import Processing, Sending
+from interceptors.tracing.receiver import Receiver
+from interceptors.tracing.scopes import Current, OpenSpan, Processing, Sending
+from interceptors.tracing.sealing import Sealing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from interceptors.context import TraceContext
-    from interceptors.keys import KeyProvider
+    from interceptors.keys import KeyProvider, MemoryKeys
     from interceptors.message import Message
-    from interceptors.pipeline import Outgoing, Receipt
-    from interceptors.spans import Span, SpanSink
-
-logger = logging.getLogger("interceptors")
+    from interceptors.pipeline import Receipt
+    from interceptors.spans import Operation, Span, SpanSink
 
 _NS_PER_MS = 1_000_000
-_WARNED = 256
 
 
 class Tracing:
@@ -97,10 +92,8 @@ class Tracing:
         self._tenant = named("tenant", tenant)
         self._clock = clock
         self._keyring = Keyring(keys)
-        self._opener = Opener()
-        self._windows: dict[str, ReplayWindow] = {}
-        self._receiving = threading.Lock()
-        self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
+        self._sealing = Sealing(policy, self._keyring, self.counts)
+        self._receiver = Receiver(policy, self._keyring, self.counts)
         # With no sink there are no spans, and the outbox's thread only looks after the keys.
         self._outbox = Outbox(sink or MemorySink(), chore=self._keyring.refresh)
         self._recorder = Recorder(service, None if sink is None else self._outbox, clock)
@@ -170,13 +163,12 @@ class Tracing:
         else:
             compiled = check_policy({"version": 1} | dict(policy or {}), "policy")
         parsed = validate_document(Export, dict(export or {}), "export")
-        provider: KeyProvider
-        if isinstance(keys, MemoryKeys):
-            provider = keys.beside(service)
-        else:
-            provider = MemoryKeys(service) if keys is None else local_keys(keys, service, "keys")
         return cls(
-            service=service, tenant=tenant, policy=compiled, keys=provider, sink=sink or sink_of(parsed)
+            service=service,
+            tenant=tenant,
+            policy=compiled,
+            keys=development_keys(keys, service),
+            sink=sink or sink_of(parsed),
         )
 
     @contextlib.contextmanager
@@ -260,27 +252,35 @@ class Tracing:
         context = get_current()
         return Origin(current_tenant(context) or self._tenant, current(context))
 
-    def send(self, message: Message) -> Sending:
+    def seals(self, system: str, destination: str) -> bool:
+        """Tell whether nothing that carries a trace in clear may go to a destination, envelope or none."""
+        return self.policy.channels(system, destination)[0].emit is Emit.SEALED
+
+    def send(self, message: Message, *, attempt: TraceContext | None = None) -> Sending:
         """Seal the trace of a message that is about to be sent, and open its span.
 
         Args:
             message: the message.
+            attempt: where the message is a retry: what the attempt that failed went on from
+                (`Processing.attempt`), so that this one becomes its sibling.
 
         Returns:
             The envelope to attach, and the open span.
         """
+        self._outbox.start()
         started = self._clock()
         origin = self.origin()
         context = child_of(origin.parent)
-        outgoing = self._seal(message, context, origin.tenant, started)
+        carried = context if attempt is None else retry_of(attempt, context)
+        outgoing = self._sealing.seal(message, carried, origin.tenant, started // _NS_PER_MS)
         span = None
         if outgoing.traced:
             span = self._recorder.sending(message.system, outgoing.channel, context, origin, started)
-        return Sending(outgoing.envelope, span, self._recorder.end)
+        return Sending(outgoing.channel, outgoing.envelope, span, self._recorder.end)
 
     def send_batch(
         self, messages: Sequence[tuple[Message, Origin]]
-    ) -> tuple[list[bytes | None], list[Sending]]:
+    ) -> tuple[list[bytes | None], list[OpenSpan]]:
         """Seal the traces of messages that are about to be sent as one.
 
         Args:
@@ -290,13 +290,14 @@ class Tracing:
             An envelope for each message, and the open sendings: one for each tenant and parent among the
             origins, so that no tenant's context is in another's span.
         """
+        self._outbox.start()
         started = self._clock()
         groups: dict[tuple[str, bytes | None], tuple[TraceContext, Span | None]] = {}
         envelopes: list[bytes | None] = []
         for message, origin in messages:
             place = (origin.tenant, origin.parent.span_id if origin.parent else None)
             context, span = groups.get(place) or (child_of(origin.parent), None)
-            outgoing = self._seal(message, context, origin.tenant, started)
+            outgoing = self._sealing.seal(message, context, origin.tenant, started // _NS_PER_MS)
             envelopes.append(outgoing.envelope)
             if outgoing.traced and span is None:
                 span = self._recorder.sending(message.system, outgoing.channel, context, origin, started)
@@ -304,7 +305,7 @@ class Tracing:
                 span.batch_size = (span.batch_size or 0) + 1
             groups[place] = (context, span)
         spans = [span for _, span in groups.values() if span is not None]
-        return envelopes, [Sending(None, span, self._recorder.end) for span in spans]
+        return envelopes, [OpenSpan(span, self._recorder.end) for span in spans]
 
     def receive(self, message: Message, *, consumer: str) -> Receipt:
         """Verify what came with a message.
@@ -317,29 +318,11 @@ class Tracing:
             The verdict and what follows from it; nothing is raised, whatever the message holds.
         """
         self._outbox.start()
-        now = self._clock() // _NS_PER_MS
-        with self._receiving:
-            receipt = on_receive(
-                message,
-                policy=self.policy,
-                keys=self._keyring.keys,
-                opener=self._opener,
-                window=self._windows.get(consumer) or self._windows.setdefault(consumer, ReplayWindow()),
-                now=now,
-            )
-            verdict = receipt.verdict
-            if verdict is not None and verdict is not Verdict.FRESH:
-                self.counts[verdict.value] += 1
-            rejected = receipt.rejected
-            if rejected:
-                self.counts["rejected"] += 1
-        if rejected:
-            logger.warning("channel %r rejects a message: %s", receipt.channel.name, verdict)
-        return receipt
+        return self._receiver.receive(message, consumer=consumer, now=self._clock() // _NS_PER_MS)
 
     def forget(self, consumer: str) -> None:
         """Give up what a consumer that is gone has seen."""
-        self._windows.pop(consumer, None)
+        self._receiver.forget(consumer)
 
     def received(self, system: str, receipts: Sequence[Receipt], *, started: int, group: str | None) -> None:
         """Record that a batch was received.
@@ -368,29 +351,34 @@ class Tracing:
         origin = Origin(receipt.tenant or self._tenant, receipt.parent)
         context = child_of(origin.parent)
         span = self._recorder.processing(system, receipt, context, origin, group)
-        return Processing(span, (origin.tenant, context), self._recorder.end)
+        current = Current(origin.tenant, context, origin.parent or context)
+        return Processing(span, current, self._recorder.end)
+
+    def settle(
+        self, operation: Operation, system: str, receipt: Receipt, processing: Processing | None
+    ) -> OpenSpan:
+        """Open the span of a message that is being settled: acknowledged or turned away.
+
+        Args:
+            operation: how.
+            system: the bus.
+            receipt: what `receive` gave.
+            processing: of the message, where it has one: its span is the parent.
+
+        Returns:
+            The open span.
+        """
+        above = processing.context if processing is not None else receipt.parent
+        span = None
+        if receipt.traced:
+            origin = Origin(receipt.tenant or self._tenant, above)
+            span = self._recorder.settling(operation, system, receipt, origin)
+        return OpenSpan(span, self._recorder.end)
 
     def now(self) -> int:
         """Give the time, in nanoseconds since the epoch, by the clock that spans are timed with."""
         return self._clock()
 
-    def _seal(self, message: Message, context: TraceContext, tenant: str, started: int) -> Outgoing:
-        self._outbox.start()
-        now = started // _NS_PER_MS
-        sealer = self._keyring.sealer(tenant, now)
-        outgoing = on_send(message, context=context, policy=self.policy, sealer=sealer, now=now)
-        if outgoing.unsealed is not None:
-            self._note_unsealed(outgoing.channel.name, outgoing.unsealed)
-        if outgoing.labels_left_out:
-            self.counts["labels left out"] += outgoing.labels_left_out
-        return outgoing
-
-    def _note_unsealed(self, channel: str, reason: str) -> None:
-        self.counts[reason] += 1
-        if self._warned.get((channel, reason)) is None:
-            self._warned.set((channel, reason), True)  # noqa: FBT003 - a set of pairs
-            logger.warning("messages of channel %r go without an envelope: %s", channel, reason)
-
     def _in_child(self) -> None:
-        self._receiving = threading.Lock()
+        self._receiver.in_child()
         self._keyring.after_fork()

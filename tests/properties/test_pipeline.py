@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LEVELS = ("tenant", "channel", "type", "message")
+BUSES = ("kafka", "rabbitmq", "celery")
 
 names = st.text(min_size=1, max_size=40)
 wild_text = st.text(st.characters(), max_size=40)  # surrogates that stand alone included
@@ -93,6 +94,17 @@ anything = st.recursive(
 )
 
 
+near_messages = st.builds(
+    Message,
+    st.sampled_from(BUSES) | wild_text,
+    wild_text,
+    type=wild_text,
+    id=wild_text,
+    via=wild_text,
+    redelivered=st.none() | st.booleans(),
+)
+
+
 def tampered(envelope: bytes) -> st.SearchStrategy[object]:
     """What somebody on the path might make of an envelope."""
     flipped = st.builds(
@@ -121,12 +133,19 @@ def tracings() -> Iterator[dict[str, Tracing]]:
 
 
 @unhurried
-@given(st.sampled_from(LEVELS), names, names, wild_text, wild_text, bodies)
+@given(st.sampled_from(LEVELS), st.sampled_from(BUSES), names, names, wild_text, wild_text, bodies)
 def test_what_is_sent_is_received(  # noqa: PLR0917 - what Hypothesis draws
-    tracings: dict[str, Tracing], level: str, tenant: str, topic: str, type_: str, id_: str, body: object
+    tracings: dict[str, Tracing],
+    level: str,
+    bus: str,
+    tenant: str,
+    topic: str,
+    type_: str,
+    id_: str,
+    body: object,
 ) -> None:
     tracing = tracings[level]
-    message = Message("kafka", topic, body, type=type_, id=id_)
+    message = Message(bus, topic, body, type=type_, id=id_)
     with tracing.tenant(tenant):
         sending = tracing.send(message)
     assert sending.span is not None
@@ -136,7 +155,10 @@ def test_what_is_sent_is_received(  # noqa: PLR0917 - what Hypothesis draws
     if sending.envelope is None:
         assert not bindable
         return
-    receipt = tracing.receive(message._replace(envelopes=(sending.envelope,)), consumer="workers")
+    received = message._replace(envelopes=(sending.envelope,))
+    if bus == "rabbitmq":  # through an exchange, to a queue that nobody lists
+        received = received._replace(destination=f"queue of {topic}", via=topic, redelivered=False)
+    receipt = tracing.receive(received, consumer="workers")
     assert (receipt.verdict, receipt.tenant, receipt.sender) == (Verdict.FRESH, tenant, "checkout")
     assert receipt.channel.name == topic
     assert receipt.parent == context
@@ -156,12 +178,12 @@ def test_an_envelope_that_was_changed_is_invalid(tracings: dict[str, Tracing], d
 
 
 @unhurried
-@given(st.sampled_from(LEVELS), st.lists(anything, max_size=4), anything, wild_text, wild_text)
-def test_receiving_is_total(  # noqa: PLR0917 - what Hypothesis draws
-    tracings: dict[str, Tracing], level: str, envelopes: list[object], body: object, topic: str, id_: str
+@given(st.sampled_from(LEVELS), st.lists(anything, max_size=4), anything, near_messages)
+def test_receiving_is_total(
+    tracings: dict[str, Tracing], level: str, envelopes: list[object], body: object, near: Message
 ) -> None:
     tracing = tracings[level]
-    message = Message("kafka", topic, body, id=id_, envelopes=tuple(envelopes))
+    message = near._replace(body=body, envelopes=tuple(envelopes))
     tracing.opening_keys_wanted(envelopes)
     receipt = tracing.receive(message, consumer="workers")
     assert receipt.verdict is (Verdict.INVALID if envelopes else Verdict.MISSING)
@@ -201,8 +223,9 @@ POLICY = """\
 version: 1
 channels:
   - name: orders
-    match: {kafka: [orders, "*.orders"]}
+    match: {kafka: [orders, "*.orders"], rabbitmq: ["orders?"], celery: [orders]}
     emit: sealed
+    task_metadata: kept
     accept: required
     senders: [checkout]
     binding: message

@@ -30,13 +30,15 @@ from interceptors.keys import KeyAdministration, Keyring, LocalKeys, MemoryKeys
 from interceptors.keys.key_file import KeyringFile, RootFile, read_key_file
 from interceptors.message import Message
 from interceptors.policy import check_policy, parse_policy
-from interceptors.spans import JsonLinesSink, MemorySink, to_otlp_json
+from interceptors.spans import JsonLinesSink, MemorySink, Operation, to_otlp_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from interceptors.pipeline import Receipt
     from interceptors.spans import Span
+    from interceptors.tracing import Processing
 
 MARK = "canary-58c1f0e7"
 NOW = 1_790_000_000_000
@@ -161,6 +163,18 @@ def record(*headers: tuple[str, Any]) -> ConsumerRecord:
     return ConsumerRecord("orders", 0, 7, 1, 0, marked, marked, None, size, size, ((MARK, marked), *headers))
 
 
+def settled_and_sent_again(
+    tracing: Tracing, receipt: Receipt, processing: Processing
+) -> tuple[list[bytes], list[object]]:
+    """Turn a message away and send it again: the envelopes and the objects that this makes."""
+    retry = tracing.send(MESSAGE, attempt=processing.attempt)
+    settling = tracing.settle(Operation.NACK, "kafka", receipt, processing)
+    shown = [retry, retry.channel, retry.span, settling, settling.span]
+    for open_span in (retry, settling):
+        open_span.end(MarkedError())
+    return [retry.envelope] if retry.envelope else [], shown
+
+
 @pytest.fixture
 def seen(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Seen:
     """What there is to see after messages that hold the marker wherever they can hold something."""
@@ -189,15 +203,19 @@ def seen(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.M
             reprs += [message, receipt, receipt.opened, receipt.parent, tracing.origin()]
             processing = tracing.process("kafka", receipt)
             with suppress(MarkedError), processing:
-                reprs += [processing, processing.span]
+                reprs += [processing, processing.span, processing.context, processing._current]
                 raise MarkedError
+            sealed, shown = settled_and_sent_again(tracing, receipt, processing)
+            envelopes += sealed
+            reprs += shown
             try:
                 kafka.traced(tracing)(reprs.append)(record((HEADER_NAME, value)))
             except RejectedError as error:
                 errors += said(error)
             tracing.received("kafka", [receipt], started=1, group=None)
         tracing.flush()
-        reprs += [tracing, tracing.counts, tracing._keyring, tracing._opener, tracing._recorder, sink]
+        reprs += [tracing, tracing.counts, tracing._keyring, tracing._recorder, sink]
+        reprs += [tracing._sealing, tracing._receiver, tracing._receiver._opener]
         tracing.close()
     failing = Tracing(
         service="checkout",

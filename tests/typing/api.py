@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, assert_type
 
+import aio_pika
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from interceptors import (
@@ -19,7 +20,10 @@ from interceptors import (
     RejectedError,
     Tracing,
     Verdict,
+    celery,
+    confluent,
     kafka,
+    rabbitmq,
 )
 from interceptors.errors import Answer, KeyProblem
 from interceptors.keys import KeyAdministration, LocalKeys, MemoryKeys
@@ -37,7 +41,7 @@ def make() -> None:
         tenant="acme",
         environment="staging",
         keys=store.beside("billing"),
-        policy={"channels": [{"name": "orders", "match": {"kafka": ["orders"]}}]},
+        policy={"channels": [{"name": "orders", "match": {"kafka": ["orders"], "celery": ["orders"]}}]},
         export={"file": {"path": "spans.jsonl"}},
         sink=JsonLinesSink("spans.jsonl"),
     )
@@ -114,6 +118,46 @@ async def decorate(tracing: Tracing, record: Any) -> None:
 
     assert_type(await on_order(record, attempt=1), str)
     assert_type(on_payment(record), int)
+
+
+async def exchange(tracing: Tracing, connection: aio_pika.abc.AbstractConnection) -> None:
+    async with rabbitmq.TracedChannel(await connection.channel(), tracing) as channel:
+        topic = await channel.declare_exchange("checkout", "topic")
+        assert_type(topic, rabbitmq.TracedExchange)
+        await topic.publish(aio_pika.Message(b"value"), routing_key="orders", mandatory=True)
+        assert_type(channel.default_exchange, rabbitmq.TracedExchange)
+        queue = await channel.declare_queue("orders", durable=True)
+        assert_type(queue, rabbitmq.TracedQueue)
+        assert_type(await queue.get(), rabbitmq.TracedMessage)
+        assert_type(await queue.get(fail=False), rabbitmq.TracedMessage | None)
+        async with queue.iterator() as messages:
+            async for message in messages:
+                assert_type(message, rabbitmq.TracedMessage)
+                assert_type(message.receipt.verdict, Verdict | None)
+                async with message.process():
+                    pass
+
+    @rabbitmq.traced(tracing, queue="orders")
+    async def on_message(message: aio_pika.abc.AbstractIncomingMessage) -> int:
+        return len(message.body)
+
+    tag = await queue.consume(on_message, no_ack=False)
+    assert_type(tag, str)
+
+
+def confluent_kafka_(tracing: Tracing, producer: Any, consumer: Any) -> None:
+    sending = confluent.TracedProducer(producer, tracing)
+    sending.produce("orders", b"value", key=b"key", headers={"name": b"value"})
+    sending.flush(5.0)  # confluent-kafka's
+    with confluent.TracedConsumer(consumer, tracing, group_id="workers") as receiving:
+        assert_type(receiving, confluent.TracedConsumer)
+        for message in receiving.consume(100, timeout=1.0):
+            with receiving.process(message):
+                pass
+
+
+def work(tracing: Tracing, app: Any) -> None:
+    celery.connect(app, tracing)
 
 
 def administer() -> None:

@@ -17,6 +17,7 @@ from opentelemetry.trace import (
 
 from interceptors.context import (
     RANDOM_TRACE_ID,
+    RETRY_LABEL,
     SAMPLED,
     Scope,
     TraceContext,
@@ -25,6 +26,7 @@ from interceptors.context import (
     current_tenant,
     from_traceparent,
     new_root,
+    retry_of,
     to_traceparent,
 )
 
@@ -83,6 +85,22 @@ def test_a_child_is_of_the_same_trace_and_has_no_labels() -> None:
 
 def test_a_child_of_nothing_is_a_root() -> None:
     assert child_of(None).trace_id != child_of(None).trace_id
+
+
+def test_a_retry_goes_on_from_where_the_attempt_did_and_says_who_sent_it() -> None:
+    attempt = TraceContext(TRACE_ID, SPAN_ID, SAMPLED, {"region": "eu", RETRY_LABEL: b"earlier!"})
+    sending = child_of(child_of(attempt))
+
+    carried = retry_of(attempt, sending)
+
+    assert carried == attempt._replace(labels={RETRY_LABEL: sending.span_id})
+    assert attempt.labels == {"region": "eu", RETRY_LABEL: b"earlier!"}
+
+
+def test_a_retry_that_is_sent_in_another_trace_is_an_ordinary_message() -> None:
+    sending = new_root()
+
+    assert retry_of(CONTEXT, sending) is sending
 
 
 def test_a_context_has_a_traceparent() -> None:

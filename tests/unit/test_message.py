@@ -14,6 +14,8 @@ def test_the_repr_shows_where_a_message_goes_and_nothing_else() -> None:
         id="customer-4711",
         envelopes=(b"4711",),
         coordinate=("orders", 0, 4711),
+        via="customer-4711",
+        redelivered=True,
     )
 
     assert repr(message) == "Message(system='kafka', destination='orders')"
@@ -24,6 +26,7 @@ def test_a_message_is_what_its_bus_has_and_else_empty() -> None:
 
     assert (message.body, message.type, message.id) == (None, "", "")
     assert (message.envelopes, message.coordinate) == ((), None)
+    assert (message.via, message.redelivered) == ("", None)
 
 
 def test_a_message_does_not_change() -> None:

@@ -45,6 +45,8 @@ channels:
   - {name: b, match: {kafka: [b, shared]}}
   - {name: c, match: {kafka: [c, shared]}, max_age: 1s}
   - {name: d, match: {kafka: [d, "share?"]}}
+  - {name: exchanged, match: {rabbitmq: [checkout]}}
+  - {name: queued, match: {rabbitmq: [mail]}, accept: reject}
 """,
     "policy.yaml",
 )
@@ -355,6 +357,48 @@ def test_where_messages_have_no_place_a_second_sight_is_a_redelivery(receive: An
         Verdict.FRESH,
         Verdict.REDELIVERY,
     ]
+
+
+def test_where_the_broker_tells_the_same_place_is_that_of_many_messages(receive: Any) -> None:
+    envelope = sealed(amqp("checkout"))
+    message = amqp("checkout", coordinate=("checkout",), redelivered=False)
+    assert [
+        receive(message._replace(redelivered=redelivered), envelope, after=after).verdict
+        for redelivered, after in ((False, 0), (True, 1), (False, 2), (False, POLICY_RETRY_MS + 1))
+    ] == [Verdict.FRESH, Verdict.REDELIVERY, Verdict.DUPLICATE, Verdict.REPLAY]
+
+
+def amqp(name: str, **fields: Any) -> Message:
+    return Message("rabbitmq", name, **fields)
+
+
+def test_a_queue_that_nobody_lists_is_of_its_exchanges_channel(receive: Any) -> None:
+    envelope = sealed(amqp("checkout"))
+    receipt = receive(amqp("invoices", via="checkout"), envelope)
+    assert (receipt.channel.name, receipt.verdict) == ("exchanged", Verdict.FRESH)
+    assert receive(amqp("invoices"), envelope).answer is Answer.NOT_AUTHENTIC
+
+
+def test_a_queue_that_is_listed_is_of_its_own_channel_whatever_it_came_by(receive: Any) -> None:
+    receipt = receive(amqp("mail", via="checkout"), sealed(amqp("checkout")))
+    assert (receipt.channel.name, receipt.answer) == ("queued", Answer.NOT_AUTHENTIC)
+    assert receipt.rejected
+    assert receive(amqp("mail", via="checkout"), sealed(amqp("mail"))).verdict is Verdict.FRESH
+
+
+def test_where_nobody_lists_queue_or_exchange_the_trace_goes_on_all_the_same(receive: Any) -> None:
+    receipt = receive(amqp("unlisted", via="amq.topic"), sealed(amqp("amq.topic")))
+    assert (receipt.channel.name, receipt.verdict) == ("amq.topic", Verdict.FRESH)
+    assert (
+        receive(amqp("unlisted"), sealed(amqp("unlisted"))).verdict is Verdict.FRESH
+    )  # the default exchange
+
+
+def test_a_task_is_bound_to_its_name_where_nothing_is_said(receive: Any) -> None:
+    task = Message("celery", "orders", type="orders.charge", id="1")
+    envelope = sealed(task)
+    assert receive(task._replace(id="2"), envelope).verdict is Verdict.FRESH
+    assert receive(task._replace(type="orders.refund"), envelope).answer is Answer.NOT_AUTHENTIC
 
 
 def test_the_repr_of_what_is_to_be_attached_shows_no_envelope() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,8 @@ ISSUED = 1_790_000_000_000
 HERE: Coordinate = ("orders", 0, 7)
 THERE: Coordinate = ("orders", 1, 7)
 ELSEWHERE: Coordinate = ("orders", 2, 0)
+QUEUE: Coordinate = ("orders",)
+DEAD: Coordinate = ("orders.dead",)
 
 
 @pytest.fixture
@@ -26,7 +28,13 @@ def judge() -> Judge:
     """Judges one envelope, after so many milliseconds, in a window of its own."""
     window = ReplayWindow()
 
-    def judge(after: int, coordinate: Coordinate = HERE, envelope_id: bytes = b"id") -> Verdict:
+    def judge(
+        after: int,
+        coordinate: Coordinate = HERE,
+        envelope_id: bytes = b"id",
+        *,
+        redelivered: bool | None = None,
+    ) -> Verdict:
         return window.judge(
             envelope_id,
             coordinate,
@@ -34,6 +42,7 @@ def judge() -> Judge:
             now=ISSUED + after,
             max_age_ms=MAX_AGE,
             retry_window_ms=RETRY,
+            redelivered=redelivered,
         )
 
     return judge
@@ -99,7 +108,12 @@ def test_two_envelopes_at_one_place_are_two(judge: Judge) -> None:
 
 
 def test_windows_share_nothing() -> None:
-    times = {"issued_at": ISSUED, "now": ISSUED, "max_age_ms": MAX_AGE, "retry_window_ms": RETRY}
+    times: dict[str, Any] = {
+        "issued_at": ISSUED,
+        "now": ISSUED,
+        "max_age_ms": MAX_AGE,
+        "retry_window_ms": RETRY,
+    }
     assert {ReplayWindow().judge(b"id", HERE, **times) for _ in range(2)} == {Verdict.FRESH}
 
 
@@ -133,3 +147,68 @@ def test_of_the_verdicts_three_continue() -> None:
         Verdict.REDELIVERY,
         Verdict.DUPLICATE,
     }
+
+
+# --- where the broker says whether it delivers again --------------------------------------------------------
+
+
+def test_where_the_broker_tells_an_id_that_comes_again_at_its_place_is_another_message(judge: Judge) -> None:
+    assert judge(0, QUEUE, redelivered=False) is Verdict.FRESH
+    assert judge(RETRY, QUEUE, redelivered=False) is Verdict.DUPLICATE
+    assert judge(RETRY + 1, QUEUE, redelivered=False) is Verdict.REPLAY
+    assert judge(RETRY + 2, QUEUE, redelivered=False) is Verdict.REPLAY
+
+
+@pytest.mark.parametrize("redelivered", [False, True])
+def test_what_this_process_sees_first_is_fresh_whatever_the_broker_has_seen(
+    judge: Judge, *, redelivered: bool
+) -> None:
+    assert judge(0, QUEUE, redelivered=redelivered) is Verdict.FRESH
+
+
+def test_what_the_broker_delivers_again_is_a_redelivery_however_late(judge: Judge) -> None:
+    judge(0, QUEUE, redelivered=False)
+    assert judge(RETRY + 1, QUEUE, redelivered=True) is Verdict.REDELIVERY
+    assert judge(MAX_AGE + 1, QUEUE, redelivered=True) is Verdict.REDELIVERY
+
+
+def test_a_duplicate_that_the_broker_delivers_again_is_a_redelivery(judge: Judge) -> None:
+    judge(0, QUEUE, redelivered=False)
+    judge(1, QUEUE, redelivered=False)
+    judge(1, DEAD, redelivered=False)
+    assert judge(RETRY + 1, QUEUE, redelivered=True) is Verdict.REDELIVERY
+    assert judge(RETRY + 1, DEAD, redelivered=True) is Verdict.REDELIVERY
+
+
+def test_a_redelivery_at_a_place_that_has_seen_a_replay_may_be_that_replay(judge: Judge) -> None:
+    judge(0, QUEUE, redelivered=False)
+    judge(1, QUEUE, redelivered=False)
+    judge(RETRY + 1, QUEUE, redelivered=False)
+    assert judge(RETRY + 2, QUEUE, redelivered=True) is Verdict.REPLAY
+    assert judge(RETRY + 3, QUEUE, redelivered=True) is Verdict.REPLAY
+
+
+def test_a_replay_at_another_place_leaves_the_first_place_its_redeliveries(judge: Judge) -> None:
+    judge(0, QUEUE, redelivered=False)
+    assert judge(RETRY + 1, DEAD, redelivered=False) is Verdict.REPLAY
+    assert judge(RETRY + 2, QUEUE, redelivered=True) is Verdict.REDELIVERY
+    assert judge(RETRY + 2, DEAD, redelivered=True) is Verdict.REPLAY
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(RETRY, Verdict.DUPLICATE), (RETRY + 1, Verdict.REPLAY)])
+def test_a_redelivery_at_a_place_where_nothing_was_seen_is_judged_by_time(
+    judge: Judge, after: int, verdict: Verdict
+) -> None:
+    judge(0, QUEUE, redelivered=False)
+    assert judge(after, DEAD, redelivered=True) is verdict
+
+
+@pytest.mark.parametrize("after", [-FUTURE_MS - 1, MAX_AGE + 1])
+@pytest.mark.parametrize("redelivered", [False, True])
+def test_what_was_out_of_time_at_first_stays_so_whatever_the_broker_says(
+    judge: Judge, after: int, *, redelivered: bool
+) -> None:
+    first = judge(after, QUEUE, redelivered=False)
+    assert not first.continues
+    for coordinate in (QUEUE, DEAD, QUEUE, DEAD):
+        assert judge(0, coordinate, redelivered=redelivered) is first

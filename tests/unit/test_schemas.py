@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -94,6 +95,17 @@ def test_each_schema_names_its_dialect_and_no_place_of_its_own(name: str) -> Non
                 },
             },
         ),
+        (
+            "policy",
+            {
+                "version": 1,
+                "channels": [
+                    {"name": "a", "match": {"rabbitmq": ["a", "a.*"], "celery": ["a"]}},
+                    {"name": "b", "match": {"celery": ["b"]}, "task_metadata": "kept"},
+                ],
+                "default": {"task_metadata": "removed"},
+            },
+        ),
         ("configuration", SERVICE),
         (
             "configuration",
@@ -116,6 +128,11 @@ def test_schema_and_code_accept(name: str, document: dict[str, Any]) -> None:
         ("policy", {"version": 1, "channels": [CHANNEL | {"name": ""}]}),
         ("policy", {"version": 1, "channels": [CHANNEL | {"match": {"kafka": []}}]}),
         ("policy", {"version": 1, "channels": [CHANNEL | {"match": {"kafka": "orders"}}]}),
+        ("policy", {"version": 1, "channels": [CHANNEL | {"match": {}}]}),
+        ("policy", {"version": 1, "channels": [CHANNEL | {"match": {"rabbitmq": []}}]}),
+        ("policy", {"version": 1, "channels": [CHANNEL | {"match": {"celery": [""]}}]}),
+        ("policy", {"version": 1, "channels": [CHANNEL | {"match": {"amqp": ["orders"]}}]}),
+        ("policy", {"version": 1, "channels": [CHANNEL | {"task_metadata": "clear"}]}),
         ("policy", {"version": 1, "channels": [CHANNEL | {"emit": "clear"}]}),
         ("policy", {"version": 1, "default": {"binding": "body"}}),
         ("policy", {"version": 1, "default": {"max_age": 7}}),
@@ -165,10 +182,25 @@ FULL = {
     "consumer_group": "workers",
     "batch_size": 7,
     "tombstone": True,
+    "task_name": "orders.charge",
+    "queue_time_ms": 0,
 }
 
 
-@pytest.mark.parametrize("fields", [{}, FULL, *({name: value} for name, value in FULL.items())])
+def test_the_fields_that_are_tried_are_all_that_a_span_may_have() -> None:
+    given = {field.name for field in dataclasses.fields(Span) if field.default is dataclasses.MISSING}
+    assert {field.name for field in dataclasses.fields(Span)} == given | set(FULL) | {"end"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        FULL,
+        *({name: value} for name, value in FULL.items()),
+        *({"operation": operation} for operation in Operation),
+    ],
+)
 def test_every_span_is_of_the_schema(fields: dict[str, Any]) -> None:
     validator("span").validate(to_otlp_json(span(**fields)))
 
@@ -199,6 +231,9 @@ def attribute(key: str, value: object) -> Callable[[dict[str, Any]], object]:
         attribute("messaging.kafka.message.key", {"stringValue": "customer 7"}),
         attribute("exception.message", {"stringValue": "card 4111 refused"}),
         attribute("interceptors.verdict", {"stringValue": "maybe"}),
+        attribute("messaging.operation.name", {"stringValue": "settle"}),
+        attribute("messaging.operation.type", {"stringValue": "ack"}),
+        attribute("interceptors.queue_time_ms", {"stringValue": "7"}),
         attribute("messaging.kafka.offset", {"intValue": 7}),
         attribute("messaging.kafka.offset", {"stringValue": "7"}),
         attribute("error.type", {"stringValue": "TimeoutError", "intValue": "7"}),
@@ -221,10 +256,10 @@ def test_what_a_service_writes_into_its_file_is_of_the_schema(tmp_path: Path) ->
         for envelopes in ((sending.envelope,), (b"not one",), ()):
             receipt = tracing.receive(message._replace(envelopes=envelopes), consumer="workers")
             tracing.received("kafka", [receipt], started=tracing.now(), group="workers")
-            with tracing.process("kafka", receipt):
-                pass
+            with tracing.process("kafka", receipt) as processing:
+                tracing.settle(Operation.REJECT, "kafka", receipt, processing).end()
     scope.leave()
     lines = path.read_text().splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 10
     for line in lines:
         validator("span").validate(json.loads(line))

@@ -198,4 +198,4 @@ async def test_what_a_consumer_has_seen_is_forgotten_with_it_and_what_a_group_ha
         await consumer.stop()
 
     assert verdicts == ["fresh", verdict]
-    assert list(billing._windows) == [name for name in [group] if name]
+    assert list(billing._receiver._windows) == [name for name in [group] if name]

@@ -264,4 +264,4 @@ def test_what_a_handler_has_seen_goes_with_it(billing: Tracing, raw_record: RawR
 
     assert [handle_once() for _ in range(3)] == ["fresh"] * 3
     gc.collect()
-    assert not billing._windows
+    assert not billing._receiver._windows

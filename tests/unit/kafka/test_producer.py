@@ -7,18 +7,22 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import wrapt
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch
 
 from interceptors import Tracing
+from interceptors.headers import envelopes, stripped
 from interceptors.kafka import TracedProducer
-from interceptors.keys import MemoryKeys
+from interceptors.keys import KeyAdministration, MemoryKeys
 from interceptors.policy import check_policy
 from interceptors.spans import MemorySink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from interceptors.envelope import SenderKey
 
@@ -31,6 +35,7 @@ class Outgoing:
 
     def __init__(self) -> None:
         self.headers: list[list[tuple[str, bytes]]] = []
+        self.batches: list[bytes] = []
         self.futures: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()
         self.flushing = asyncio.Event()
 
@@ -44,6 +49,7 @@ class Outgoing:
         return BatchBuilder(1 << 14, 0)
 
     async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[Any]:
+        self.batches.append(bytes(batch._builder.build()))
         return await self.send(batch, topic, partition, [])
 
     async def flush(self) -> None:
@@ -167,3 +173,129 @@ async def test_the_keys_of_a_batch_are_fetched_off_the_event_loop_for_each_tenan
     assert not sent.done()
     assert {tenant for tenant, _ in keys.asked} == {"globex", "initech"}
     assert threading.current_thread() not in [thread for _, thread in keys.asked]
+
+
+# --- what others carry in clear -----------------------------------------------------------------------------
+
+
+CLEAR = [
+    ("traceparent", b"00-in-clear"),
+    ("TraceState", b"in-clear"),
+    ("BAGGAGE", b"in-clear"),
+    ("b3", b"in-clear"),
+    ("X-Datadog-Trace-Id", b"in-clear"),
+]
+PLAIN = [("name", b"value"), ("Order", b"7")]
+GIVEN = [PLAIN[0], *CLEAR, PLAIN[1]]
+POLICY = {"channels": [{"name": "silent", "match": {"kafka": ["silent"]}, "emit": "none"}]}
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """The keys of `checkout`, which has none for `globex`."""
+    administration = KeyAdministration(tmp_path / "roots.json")
+    administration.root("acme")
+    administration.grant("checkout", "acme", [], tmp_path / "keys.json")
+    return tmp_path / "keys.json"
+
+
+async def alone(producer: TracedProducer, topic: str) -> asyncio.Future[Any]:
+    return await producer.send(topic, b"value", headers=GIVEN)
+
+
+async def in_a_batch(producer: TracedProducer, topic: str) -> asyncio.Future[Any]:
+    batch = producer.create_batch()
+    for value in (b"0", b"1"):
+        batch.append(timestamp=None, key=None, value=value, headers=GIVEN)
+    return await producer.send_batch(batch, topic, partition=0)
+
+
+def sent_headers(outgoing: Outgoing) -> list[list[tuple[str, bytes]]]:
+    """The headers of each message that was sent, alone or in a batch."""
+    in_batches = [
+        record.headers for batch in outgoing.batches for record in DefaultRecordBatch(bytearray(batch))
+    ]
+    return in_batches or outgoing.headers
+
+
+@pytest.mark.parametrize("way", [alone, in_a_batch])
+@pytest.mark.parametrize(
+    ("topic", "tenant", "kept", "enveloped"),
+    [
+        ("orders", "acme", PLAIN, True),
+        ("orders", "globex", PLAIN, False),  # without a key there is no envelope, and no clear trace either
+        ("silent", "acme", GIVEN, False),
+        ("silent", "globex", GIVEN, False),
+    ],
+)
+async def test_a_trace_goes_in_clear_only_where_the_policy_seals_nothing(  # noqa: PLR0917 - what is parametrized
+    key_file: Path,
+    way: Callable[[TracedProducer, str], Coroutine[Any, Any, asyncio.Future[Any]]],
+    topic: str,
+    tenant: str,
+    kept: list[tuple[str, bytes]],
+    enveloped: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    outgoing = Outgoing()
+    with (
+        Tracing.for_development("checkout", keys=key_file, policy=POLICY) as tracing,
+        tracing.tenant(tenant),
+    ):
+        sent = await way(TracedProducer(outgoing, tracing), topic)
+
+    assert not sent.done()
+    headers = sent_headers(outgoing)
+    assert [stripped(each) for each in headers] == [kept] * len(headers)
+    assert [len(envelopes(each)) for each in headers] == [int(enveloped)] * len(headers)
+    assert len(headers) == (1 if way is alone else 2)
+    assert [PLAIN[0], *CLEAR, PLAIN[1]] == GIVEN  # the caller's list is the caller's
+
+
+@pytest.mark.parametrize("way", [alone, in_a_batch])
+async def test_what_goes_again_without_its_envelope_goes_without_a_clear_trace_too(
+    tracing: Tracing, way: Callable[[TracedProducer, str], Coroutine[Any, Any, asyncio.Future[Any]]]
+) -> None:
+    outgoing = Outgoing()
+    producer = TracedProducer(outgoing, tracing)
+    sent = await way(producer, "orders")
+    (await outgoing.futures.get()).set_exception(MessageSizeTooLargeError())
+    flushing = asyncio.create_task(producer.flush())
+    (await outgoing.futures.get()).cancel()
+    await flushing
+
+    assert sent.cancelled()
+    headers = sent_headers(outgoing)
+    half = len(headers) // 2
+    assert [len(envelopes(each)) for each in headers] == [1] * half + [0] * half
+    assert [stripped(each) for each in headers] == [PLAIN] * len(headers)
+
+
+class Instrumented(Outgoing):
+    """The same, where another tracer has wrapped `send` and appends its own context in clear."""
+
+
+async def inject(
+    send: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> asyncio.Future[Any]:
+    args[-1].append(CLEAR[0])
+    sent: asyncio.Future[Any] = await send(*args, **kwargs)
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("module", "kept"),
+    [("opentelemetry.instrumentation.aiokafka.utils", []), ("shop.headers", CLEAR[:1])],
+)
+async def test_another_tracer_adds_nothing_to_a_sealed_message_and_the_program_what_it_likes(
+    tracing: Tracing, monkeypatch: pytest.MonkeyPatch, module: str, kept: list[tuple[str, bytes]]
+) -> None:
+    monkeypatch.setattr(inject, "__module__", module)
+    monkeypatch.setattr(Instrumented, "send", wrapt.FunctionWrapper(Outgoing.send, inject), raising=False)
+    outgoing = Instrumented()
+
+    sent = await TracedProducer(outgoing, tracing).send("orders", b"value")
+
+    assert not sent.done()
+    (headers,) = outgoing.headers
+    assert stripped(headers) == kept
+    assert len(envelopes(headers)) == 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interceptors.envelope import HEADER_NAME
-from interceptors.kafka.record import envelopes, process, stripped
+from interceptors.kafka.record import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,16 +83,6 @@ def test_a_record_is_processed_under_one_span_while_that_is_open(
 
     assert billing.flush()
     assert len(spans.spans) == 2
-
-
-def test_headers_are_told_apart_by_their_whole_name() -> None:
-    others = [(f"{HEADER_NAME}-2", b"2"), (HEADER_NAME.upper(), b"3")]
-    headers = [(HEADER_NAME, b"1"), *others, (HEADER_NAME, b"4")]
-    before = list(headers)
-
-    assert envelopes(headers) == (b"1", b"4")
-    assert stripped(headers) == others
-    assert headers == before
 
 
 def pickled(record: TracedRecord) -> Any:

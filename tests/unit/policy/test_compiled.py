@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from interceptors.envelope import Binding, Level
-from interceptors.policy import Accept, Channel, Emit, Policy
+from interceptors.policy import Accept, Channel, Emit, Policy, TaskMetadata
 
 A, B, C, D = (Channel(name) for name in "abcd")
 DEFAULT = Channel("default", emit=Emit.NONE)
@@ -76,3 +76,57 @@ def test_the_built_in_rules_are_those_of_the_specification() -> None:
     assert (A.emit, A.accept, A.senders) == (Emit.SEALED, Accept.OPTIONAL, None)
     assert (A.level, A.lowest_level) == (Level.CHANNEL, Level.CHANNEL)
     assert (A.max_age_ms, A.retry_window_ms) == (7 * 24 * 60 * 60 * 1000, 2 * 60 * 1000)
+    assert A.task_metadata is TaskMetadata.REMOVED
+
+
+# --- a queue, and the exchange that it has its messages from ------------------------------------------------
+
+
+VIA = Policy(
+    {("rabbitmq", "orders"): [A], ("rabbitmq", "checkout"): [B]},
+    [("rabbitmq", "retry.*", C), ("rabbitmq", "events.*", D)],
+    DEFAULT,
+)
+
+
+@pytest.mark.parametrize(
+    ("queue", "exchange", "channels"),
+    [
+        ("orders", "checkout", (A,)),
+        ("retry.5m", "checkout", (C,)),  # listed by a glob it is listed, too
+        ("mailer", "checkout", (B,)),
+        ("mailer", "events.eu", (D,)),
+        ("orders", "", (A,)),
+        ("orders", "unlisted", (A,)),
+    ],
+)
+def test_the_channel_is_the_queues_and_where_nobody_lists_that_the_exchanges(
+    queue: str, exchange: str, channels: tuple[Channel, ...]
+) -> None:
+    assert VIA.channels("rabbitmq", queue, exchange) == channels
+
+
+@pytest.mark.parametrize(("exchange", "name"), [("amq.topic", "amq.topic"), ("", "mailer")])
+def test_where_nobody_lists_either_the_default_goes_by_the_exchange_as_the_publishers_does(
+    exchange: str, name: str
+) -> None:
+    (consumed,) = VIA.channels("rabbitmq", "mailer", exchange)
+    (published,) = VIA.channels("rabbitmq", exchange or "mailer")
+    assert (consumed.name, consumed.emit) == (name, Emit.NONE)
+    assert consumed == published
+
+
+def test_a_queue_is_looked_up_anew_for_each_exchange() -> None:
+    found = [
+        VIA.channels("rabbitmq", "mailer", exchange)[0].name for exchange in ("checkout", "events.eu", "")
+    ]
+    assert found == ["b", "d", "mailer"]
+
+
+def test_a_bus_may_have_a_default_of_its_own() -> None:
+    policy = Policy({}, [], DEFAULT, {"celery": Channel("default", level=Level.TYPE)})
+    levels = {
+        system: policy.channels(system, "orders")[0].level for system in ("kafka", "rabbitmq", "celery")
+    }
+    assert levels == {"kafka": Level.CHANNEL, "rabbitmq": Level.CHANNEL, "celery": Level.TYPE}
+    assert policy.channels("celery", "orders")[0].name == "orders"

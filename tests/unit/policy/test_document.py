@@ -11,6 +11,7 @@ from interceptors.policy import (
     Channel,
     Emit,
     PolicyDocument,
+    TaskMetadata,
     check_policy,
     compile_policy,
     parse_policy,
@@ -18,6 +19,8 @@ from interceptors.policy import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+BUSES = ["kafka", "rabbitmq", "celery"]
 
 
 def channel(
@@ -48,6 +51,7 @@ def test_every_rule_is_taken_over() -> None:
         "lowest_level": "type",
         "max_age": "36h",
         "retry_window": "250ms",
+        "task_metadata": "kept",
     }
     assert channel(rules) == Channel(
         "orders",
@@ -58,6 +62,7 @@ def test_every_rule_is_taken_over() -> None:
         lowest_level=Level.TYPE,
         max_age_ms=36 * 3_600_000,
         retry_window_ms=250,
+        task_metadata=TaskMetadata.KEPT,
     )
 
 
@@ -69,6 +74,7 @@ DEFAULT = {
     "lowest_level": "tenant",
     "max_age": "1d",
     "retry_window": "0s",
+    "task_metadata": "kept",
 }
 
 
@@ -82,6 +88,7 @@ def test_what_a_channel_leaves_out_is_the_defaults() -> None:
         lowest_level=Level.TENANT,
         max_age_ms=86_400_000,
         retry_window_ms=0,
+        task_metadata=TaskMetadata.KEPT,
     )
     assert channel(default=DEFAULT) == expected
     unlisted = check_policy({"version": 1, "default": DEFAULT}, "p").channels("kafka", "orders")
@@ -96,9 +103,11 @@ def test_what_a_channel_says_wins_over_the_default() -> None:
             "senders": ["billing"],
             "max_age": "2d",
             "retry_window": "5s",
+            "task_metadata": "removed",
         },
         DEFAULT,
     )
+    assert found.task_metadata is TaskMetadata.REMOVED
     assert (found.emit, found.accept, found.senders) == (Emit.SEALED, Accept.OPTIONAL, frozenset({"billing"}))
     assert (found.max_age_ms, found.retry_window_ms) == (2 * 86_400_000, 5000)
 
@@ -154,7 +163,14 @@ def test_what_is_no_duration_is_refused_with_an_example(value: object) -> None:
         ({"accept": True}, "should be 'optional'"),
         ({"binding": "body"}, "should be 'tenant', 'channel', 'type' or 'message'"),
         ({"match": {"kafka": []}}, "write at least one"),
-        ({"match": {}}, "this key is required; add it"),
+        (
+            {"match": {}},
+            "a channel that lies nowhere matches nothing; name topics, exchanges or queues under",
+        ),
+        ({"match": {"rabbitmq": []}}, "write at least one"),
+        ({"match": {"celery": [""]}}, "at least 1 character"),
+        ({"match": {"kafka": ["orders"], "rabitmq": ["orders"]}}, "did you mean 'rabbitmq'?"),
+        ({"task_metadata": "clear"}, "should be 'removed' or 'kept'"),
         ({"match": {"kafka": [""]}}, "at least 1 character"),
         ({"name": "x" * 256}, "at most 255 characters"),
         ({"senders": ["\ud800"]}, "valid string"),
@@ -187,13 +203,14 @@ def test_two_channels_with_one_name_are_refused() -> None:
     assert raised.value.path == "channels[1].name"
 
 
-def test_a_topic_that_more_channels_list_than_a_consumer_tries_is_refused() -> None:
-    entries = [{"name": name, "match": {"kafka": ["shared"]}} for name in "abcd"]
+@pytest.mark.parametrize("bus", BUSES)
+def test_a_name_that_more_channels_list_than_a_consumer_tries_is_refused(bus: str) -> None:
+    entries = [{"name": name, "match": {bus: ["shared"]}} for name in "abcd"]
     policy = compile_policy(PolicyDocument.model_validate({"version": 1, "channels": entries[:3]}))
-    assert [channel.name for channel in policy.channels("kafka", "shared")] == ["a", "b", "c"]
+    assert [channel.name for channel in policy.channels(bus, "shared")] == ["a", "b", "c"]
     with pytest.raises(PolicyError, match="'shared' is listed by more than 3 channels") as raised:
         check_policy({"version": 1, "channels": entries}, "policy")
-    assert raised.value.path == "channels[3].match.kafka"
+    assert raised.value.path == f"channels[3].match.{bus}"
 
 
 def test_names_and_globs_may_stand_beside_each_other() -> None:
@@ -219,7 +236,9 @@ def test_a_retry_window_is_no_longer_than_an_envelope_lives() -> None:
     assert channel({"max_age": "1s"}).retry_window_ms == 1000
 
 
-@pytest.mark.parametrize("key", ["senders", "accept", "emit", "binding", "lowest_level", "max_age"])
+@pytest.mark.parametrize(
+    "key", ["senders", "accept", "emit", "binding", "lowest_level", "max_age", "task_metadata"]
+)
 def test_a_rule_without_a_value_is_not_taken_for_its_laxer_default(key: str) -> None:
     text = f"version: 1\nchannels:\n- name: orders\n  match: {{kafka: [orders]}}\n  {key}:\n"
     with pytest.raises(PolicyError) as raised:
@@ -240,9 +259,112 @@ def test_a_rule_without_a_value_is_not_taken_for_its_laxer_default(key: str) -> 
             "channels:\n- name: a\n  match:\n    kafka:\n    - orders\n    -\n",
             "7: channels[0].match.kafka[1]",
         ),
+        ("channels:\n- name: a\n  match:\n    rabbitmq:\n", "5: channels[0].match.rabbitmq"),
     ],
 )
 def test_a_part_without_a_value_is_refused_wherever_it_stands(text: str, place: str) -> None:
     with pytest.raises(PolicyError) as raised:
         parse_policy(f"version: 1\n{text}", "policy.yaml")
     assert str(raised.value).startswith(f"policy.yaml:{place}: this key has no value")
+
+
+# --- buses --------------------------------------------------------------------------------------------------
+
+
+def test_one_channel_may_lie_on_every_bus() -> None:
+    policy = parse_policy(
+        """
+version: 1
+channels:
+  - name: orders
+    match: {kafka: [orders], rabbitmq: [checkout, "orders.*"], celery: ["order?", ledger]}
+    accept: required
+    binding: channel
+""",
+        "p",
+    )
+    places = [
+        ("kafka", "orders"),
+        ("rabbitmq", "checkout"),
+        ("rabbitmq", "orders.dead"),
+        ("celery", "ledger"),
+    ]
+    found = [policy.channels(bus, name) for bus, name in [*places, ("celery", "order1")]]
+    assert set(found) == {
+        (Channel("orders", accept=Accept.REQUIRED, level=Level.CHANNEL, lowest_level=Level.CHANNEL),)
+    }
+    elsewhere = [
+        ("kafka", "checkout"),
+        ("kafka", "orders.dead"),
+        ("rabbitmq", "ledger"),
+        ("celery", "orders.x"),
+    ]
+    assert [policy.channels(bus, name)[0].accept for bus, name in elsewhere] == [Accept.OPTIONAL] * 4
+
+
+def test_names_that_two_buses_share_are_not_counted_together() -> None:
+    entries = [
+        {"name": f"{bus}-{name}", "match": {bus: ["shared"]}} for bus in BUSES for name in ("a", "b", "c")
+    ]
+    policy = check_policy({"version": 1, "channels": entries}, "policy")
+    assert [channel.name for channel in policy.channels("celery", "shared")] == [
+        "celery-a",
+        "celery-b",
+        "celery-c",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "default", "levels"),
+    [
+        ({}, {}, (Level.TYPE, Level.TYPE)),
+        ({"binding": "message"}, {}, (Level.MESSAGE, Level.MESSAGE)),
+        ({"binding": "channel"}, {}, (Level.CHANNEL, Level.CHANNEL)),
+        ({}, {"binding": "channel"}, (Level.CHANNEL, Level.CHANNEL)),
+        ({"lowest_level": "channel"}, {}, (Level.TYPE, Level.CHANNEL)),
+        ({}, {"lowest_level": "tenant"}, (Level.TYPE, Level.TENANT)),
+    ],
+)
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_task_is_bound_to_its_type_where_nothing_is_said(
+    rules: dict[str, object],
+    default: dict[str, object],
+    levels: tuple[Level, Level],
+    *,
+    listed: bool,
+) -> None:
+    entry = {"name": "orders", "match": {"kafka": ["orders"], "celery": ["orders"]}} | rules
+    document = (
+        {"version": 1, "channels": [entry], "default": default}
+        if listed
+        else {"version": 1, "default": default | rules}
+    )
+    (found,) = check_policy(document, "policy").channels("celery", "orders")
+    assert (found.level, found.lowest_level) == levels
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("bus", ["kafka", "rabbitmq"])
+def test_what_is_no_task_is_bound_to_its_channel_where_nothing_is_said(bus: str, *, listed: bool) -> None:
+    entries = [{"name": "orders", "match": {bus: ["orders"], "celery": ["orders"]}}] if listed else []
+    (found,) = check_policy({"version": 1, "channels": entries}, "policy").channels(bus, "orders")
+    assert (found.level, found.lowest_level) == (Level.CHANNEL, Level.CHANNEL)
+
+
+def test_a_level_that_only_tasks_reach_is_refused_where_the_channel_lies_elsewhere_too() -> None:
+    rules = {"lowest_level": "type"}
+    tasks = check_policy(
+        {"version": 1, "channels": [{"name": "orders", "match": {"celery": ["orders"]}} | rules]}, "policy"
+    )
+    assert tasks.channels("celery", "orders")[0].lowest_level is Level.TYPE
+    error = refused(rules | {"match": {"celery": ["orders"], "rabbitmq": ["orders"]}})
+    assert error.path == "channels[0].lowest_level"
+
+
+@pytest.mark.parametrize("bus", BUSES)
+def test_an_error_about_a_place_names_the_bus(bus: str) -> None:
+    text = f"version: 1\nchannels:\n- name: orders\n  match:\n    {bus}: ['']\n"
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(text, "policy.yaml")
+    assert raised.value.path == f"channels[0].match.{bus}[0]"
+    assert str(raised.value).startswith(f"policy.yaml:5: channels[0].match.{bus}[0]: ")

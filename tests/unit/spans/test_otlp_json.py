@@ -55,6 +55,8 @@ def test_the_most_that_a_span_says(make_span: Callable[..., Span]) -> None:
             consumer_group="workers",
             batch_size=7,
             tombstone=True,
+            task_name="orders.charge",
+            queue_time_ms=0,
         )
     )
     assert (written["name"], written["kind"]) == ("process orders", 5)
@@ -75,12 +77,21 @@ def test_the_most_that_a_span_says(make_span: Callable[..., Span]) -> None:
         "messaging.kafka.message.tombstone": True,
         "messaging.consumer.group.name": "workers",
         "messaging.batch.message_count": "7",
+        "celery.task_name": "orders.charge",
         "error.type": "TimeoutError",
         "interceptors.tenant": "acme",
         "interceptors.sender": "billing",
         "interceptors.verdict": "invalid",
         "interceptors.answer": "not authentic",
+        "interceptors.queue_time_ms": "0",
     }
+
+
+def test_a_settlement_is_named_for_what_was_done_and_is_of_one_type(make_span: Callable[..., Span]) -> None:
+    written = to_otlp_json(make_span(operation=Operation.NACK))
+    said = attributes(written)
+    assert (written["name"], written["kind"]) == ("nack orders", 3)
+    assert (said["messaging.operation.name"], said["messaging.operation.type"]) == ("nack", "settle")
 
 
 def test_each_value_is_written_as_its_type(make_span: Callable[..., Span]) -> None:
@@ -90,6 +101,11 @@ def test_each_value_is_written_as_its_type(make_span: Callable[..., Span]) -> No
         {"intValue": "4"},
         {"boolValue": True},
     ]
+    written = to_otlp_json(make_span(queue_time_ms=1500))
+    assert written["attributes"][-1] == {  # type: ignore[index]  # a list
+        "key": "interceptors.queue_time_ms",
+        "value": {"intValue": "1500"},
+    }
 
 
 def test_labels_stay_in_the_envelope(make_span: Callable[..., Span]) -> None:

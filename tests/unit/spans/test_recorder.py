@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interceptors.context import Scope, TraceContext, child_of, new_root
+from interceptors.context import RETRY_LABEL, Label, Scope, TraceContext, child_of, new_root, retry_of
 from interceptors.envelope import Opened
 from interceptors.errors import Answer
 from interceptors.pipeline import Receipt
 from interceptors.policy import Accept, Channel
 from interceptors.replay import Verdict
-from interceptors.spans import Link, MemorySink, Operation, Origin, Outbox, Recorder
+from interceptors.spans import Link, MemorySink, Operation, Origin, Outbox, Recorder, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ORDERS, PAYMENTS = Channel("orders"), Channel("payments")
 UNSAMPLED = new_root(sampled=False)
+ISSUED = 1_790_000_000_000
 
 
 @pytest.fixture
@@ -44,8 +45,9 @@ def receipt(
     *,
     channel: Channel = ORDERS,
     tenant: str = "acme",
+    issued_at: int = 1,
 ) -> Receipt:
-    opened = None if context is None else Opened(tenant, "billing", context, 1, bytes(40), 0)
+    opened = None if context is None else Opened(tenant, "billing", context, issued_at, bytes(40), 0)
     return Receipt(channel, verdict, None, opened)
 
 
@@ -77,6 +79,7 @@ def test_what_is_not_sampled_is_not_recorded(recorder: Recorder, outbox: Outbox,
     scope = Scope("acme", UNSAMPLED)
     recorder.received("kafka", [receipt()], "acme", started=1, group=None)
     scope.leave()
+    assert recorder.settling(Operation.ACK, "rabbitmq", receipt(UNSAMPLED), origin) is None
     outbox.flush(5)
     assert sink.spans == []
 
@@ -87,6 +90,7 @@ def test_without_an_outbox_nothing_is_recorded() -> None:
     assert recorder.sending("kafka", ORDERS, context, Origin("acme", None), 1) is None
     assert recorder.processing("kafka", receipt(), context, Origin("acme", None), None) is None
     recorder.received("kafka", [receipt()], "acme", started=1, group=None)
+    assert recorder.settling(Operation.ACK, "rabbitmq", receipt(), Origin("acme", None)) is None
 
 
 def test_a_span_that_outlives_its_recorders_outbox_is_only_ended(recorder: Recorder) -> None:
@@ -210,3 +214,87 @@ def test_a_batch_of_another_tenant_than_the_one_that_is_handled_starts_a_trace(
         ("globex", None),
     ]
     assert sink.spans[1].context.trace_id != above.trace_id
+
+
+# --- how long it was under way ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("issued_at", "queue_time"),
+    [(ISSUED, 1500), (ISSUED + 1500, 0), (ISSUED + 1501, 0), (ISSUED + 60_000, 0)],
+)
+def test_the_queue_time_is_from_sealing_to_processing_and_never_less_than_none(
+    outbox: Outbox, issued_at: int, queue_time: int
+) -> None:
+    recorder = Recorder("checkout", outbox, lambda: (ISSUED + 1500) * 1_000_000 + 999_999)
+    sender = new_root()
+    for parent, verdict in ((sender, Verdict.FRESH), (None, Verdict.STALE)):
+        opened = receipt(sender, verdict, issued_at=issued_at)
+        span = recorder.processing("kafka", opened, new_root(), Origin("acme", parent), None)
+        assert span is not None
+        assert span.queue_time_ms == queue_time
+
+
+def test_where_no_envelope_says_when_it_was_sent_there_is_no_queue_time(recorder: Recorder) -> None:
+    span = recorder.processing("kafka", receipt(None, None), new_root(), Origin("acme", None), None)
+    assert span is not None
+    assert span.queue_time_ms is None
+
+
+# --- retries ------------------------------------------------------------------------------------------------
+
+
+def processed(recorder: Recorder, sender: TraceContext, verdict: Verdict = Verdict.FRESH) -> Span:
+    origin = Origin("acme", sender if verdict.continues else None)
+    span = recorder.processing("celery", receipt(sender, verdict), child_of(origin.parent), origin, None)
+    assert span is not None
+    return span
+
+
+def test_attempts_are_siblings_and_each_is_linked_to_the_span_that_sent_it(recorder: Recorder) -> None:
+    carried = sender = new_root()
+    attempts, retries = [], []
+    for _ in range(3):
+        attempts.append(processed(recorder, carried))
+        sending = child_of(attempts[-1].context)
+        retries.append(sending)
+        carried = retry_of(carried, sending)
+    assert {attempt.parent_span_id for attempt in attempts} == {sender.span_id}
+    assert {attempt.context.trace_id for attempt in attempts} == {sender.trace_id}
+    assert [attempt.links for attempt in attempts] == [(), (link(retries[0]),), (link(retries[1]),)]
+
+
+@pytest.mark.parametrize(
+    "label", [b"", b"7 bytes", b"9 bytes!!", "8 chars!", "00f067aa0ba902b7", 7, True], ids=repr
+)
+def test_a_label_that_names_no_span_gives_no_link(recorder: Recorder, label: Label) -> None:
+    sender = new_root()._replace(labels={RETRY_LABEL: label})
+    span = processed(recorder, sender)
+    assert (span.parent_span_id, span.links) == (sender.span_id, ())
+
+
+def test_a_retry_whose_trace_may_not_continue_is_linked_to_the_sender_as_any_other(
+    recorder: Recorder,
+) -> None:
+    attempt = new_root()
+    carried = retry_of(attempt, child_of(attempt))
+    span = processed(recorder, carried, Verdict.REPLAY)
+    assert (span.parent_span_id, span.links) == (None, (link(attempt),))
+
+
+# --- settling -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", [Operation.ACK, Operation.NACK, Operation.REJECT])
+def test_a_settlement_is_a_span_below_what_it_settles(
+    recorder: Recorder, outbox: Outbox, sink: MemorySink, operation: Operation
+) -> None:
+    above = new_root()
+    span = recorder.settling(operation, "rabbitmq", receipt(new_root()), Origin("globex", above))
+    assert span is not None
+    recorder.end(span, ConnectionError("card 4111"))
+    outbox.flush(5)
+    (ended,) = sink.spans
+    assert (ended.operation, ended.system, ended.channel) == (operation, "rabbitmq", "orders")
+    assert (ended.context.trace_id, ended.parent_span_id) == (above.trace_id, above.span_id)
+    assert (ended.tenant, ended.start, ended.end, ended.error_type) == ("globex", 100, 101, "ConnectionError")

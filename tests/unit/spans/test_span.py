@@ -17,12 +17,20 @@ if TYPE_CHECKING:
         (Operation.SEND, "send", "send", Kind.PRODUCER),
         (Operation.RECEIVE, "receive", "receive", Kind.CLIENT),
         (Operation.PROCESS, "process", "process", Kind.CONSUMER),
+        (Operation.ACK, "ack", "settle", Kind.CLIENT),
+        (Operation.NACK, "nack", "settle", Kind.CLIENT),
+        (Operation.REJECT, "reject", "settle", Kind.CLIENT),
     ],
 )
 def test_an_operation_has_its_name_type_and_kind_of_the_conventions(
     operation: Operation, name: str, type_: str, kind: Kind
 ) -> None:
     assert (operation.operation, operation.type, operation.kind) == (name, type_, kind)
+
+
+def test_each_operation_is_one_of_its_own() -> None:
+    # Members of an Enum whose values are equal would be one.
+    assert len(Operation) == len({operation.operation for operation in Operation}) == 6
 
 
 def test_the_kinds_have_otlps_numbers() -> None:
@@ -46,6 +54,7 @@ def test_no_field_of_a_span_takes_text_that_a_message_could_bring() -> None:
         "verdict",
         "answer",
         "consumer_group",
+        "task_name",  # the program's own: a worker runs no task that it has not registered
     }
 
 

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interceptors import Tracing
+from interceptors.context import new_root
 from interceptors.keys import KeyAdministration
+from interceptors.spans import Operation, Span
+from interceptors.tracing import Processing
+from interceptors.tracing.scopes import Current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +30,34 @@ def development() -> Iterator[Callable[..., Tracing]]:
     yield make
     for tracing in made:
         tracing.close()
+
+
+class Ended:
+    """Takes ended spans, with their errors."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[Span, BaseException | None]] = []
+
+    def __call__(self, span: Span, error: BaseException | None) -> None:
+        self.spans.append((span, error))
+
+
+@pytest.fixture
+def ended() -> Ended:
+    """What has ended, in place of a recorder."""
+    return Ended()
+
+
+@pytest.fixture
+def processing_of(ended: Ended) -> Callable[[str], Processing]:
+    """Makes the processing of a message of a tenant; its span has the tenant's name."""
+
+    def make(tenant: str) -> Processing:
+        context = new_root()
+        span = Span(Operation.PROCESS, "kafka", "orders", context, None, 1, "checkout", tenant)
+        return Processing(span, Current(tenant, context, context), ended)
+
+    return make
 
 
 @pytest.fixture

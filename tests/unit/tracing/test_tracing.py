@@ -414,6 +414,24 @@ def test_a_trace_that_may_not_continue_starts_anew_with_a_link(
     assert development().now() != clock[0]
 
 
+def test_the_queue_time_is_by_the_clocks_of_sender_and_receiver(sink: MemorySink) -> None:
+    clock = [1_790_000_000_000_000_000]
+    tracing = Tracing(
+        service="checkout",
+        tenant="development",
+        policy=check_policy({"version": 1}, "policy"),
+        keys=MemoryKeys("checkout"),
+        sink=sink,
+        clock=lambda: clock[0],
+    )
+    receipt = hand_over(tracing, tracing)
+    clock[0] += MINUTE
+    with tracing.process("kafka", receipt):
+        pass
+    assert [span.queue_time_ms for span in flushed(tracing, sink)] == [None, 60_000]
+    tracing.close()
+
+
 def test_each_consumer_has_a_memory_of_its_own(tracing: Tracing) -> None:
     message = ORDERS._replace(envelopes=(tracing.send(ORDERS).envelope,), coordinate=("orders", 0, 1))
     assert [tracing.receive(message, consumer=name).verdict for name in ("a", "b", "a", "b")] == [
@@ -451,6 +469,164 @@ def test_a_batch_that_was_received_is_recorded(tracing: Tracing, sink: MemorySin
     *sent, received = flushed(tracing, sink)
     assert (received.operation, received.batch_size) == (Operation.RECEIVE, 2)
     assert [link.span_id for link in received.links] == [span.context.span_id for span in sent]
+
+
+# --- settling -----------------------------------------------------------------------------------------------
+
+
+SETTLING = [Operation.ACK, Operation.NACK, Operation.REJECT]
+
+
+@pytest.mark.parametrize("operation", SETTLING)
+def test_a_settlement_is_below_the_processing_of_its_message(
+    tracing: Tracing, sink: MemorySink, operation: Operation
+) -> None:
+    with tracing.tenant("acme"):
+        receipt = hand_over(tracing, tracing)
+    with tracing.process("rabbitmq", receipt) as processing:
+        inside = current()
+        with tracing.settle(operation, "rabbitmq", receipt, processing):
+            assert current() is inside
+    _, settled, processed = flushed(tracing, sink)
+    assert (settled.operation, settled.system, settled.channel) == (operation, "rabbitmq", "orders")
+    assert (settled.context.trace_id, settled.parent_span_id, settled.tenant) == (
+        processed.context.trace_id,
+        processed.context.span_id,
+        "acme",
+    )
+    assert settled.error_type is None
+
+
+def test_a_settlement_may_come_after_the_processing_has_ended(tracing: Tracing, sink: MemorySink) -> None:
+    receipt = hand_over(tracing, tracing)
+    with tracing.process("rabbitmq", receipt) as processing:
+        pass
+    tracing.settle(Operation.ACK, "rabbitmq", receipt, processing).end()
+    _, processed, settled = flushed(tracing, sink)
+    assert settled.parent_span_id == processed.context.span_id
+
+
+def test_a_settlement_without_a_processing_is_below_the_sender(tracing: Tracing, sink: MemorySink) -> None:
+    receipt = hand_over(tracing, tracing)
+    tracing.settle(Operation.ACK, "rabbitmq", receipt, None).end()
+    sent, settled = flushed(tracing, sink)
+    assert (settled.context.trace_id, settled.parent_span_id) == (sent.context.trace_id, sent.context.span_id)
+
+
+def test_a_settlement_of_what_has_no_sender_starts_a_trace_of_the_services_tenant(
+    tracing: Tracing, sink: MemorySink
+) -> None:
+    receipt = tracing.receive(ORDERS, consumer="workers")
+    tracing.settle(Operation.ACK, "rabbitmq", receipt, None).end()
+    (settled,) = flushed(tracing, sink)
+    assert (settled.parent_span_id, settled.tenant) == (None, "development")
+
+
+def test_a_settlement_that_fails_says_the_class_of_the_error(tracing: Tracing, sink: MemorySink) -> None:
+    receipt = hand_over(tracing, tracing)
+    with (
+        pytest.raises(ConnectionError, match="secret"),
+        tracing.settle(Operation.NACK, "rabbitmq", receipt, None),
+    ):
+        raise ConnectionError("secret")
+    assert flushed(tracing, sink)[-1].error_type == "ConnectionError"
+
+
+def test_nothing_is_recorded_of_settling_what_is_not_traced(
+    development: Development, sink: MemorySink
+) -> None:
+    tracing = development(policy={"default": {"accept": "none"}}, sink=sink)
+    receipt = tracing.receive(ORDERS, consumer="workers")
+    with tracing.process("rabbitmq", receipt) as processing:
+        for given in (processing, None):
+            with tracing.settle(Operation.ACK, "rabbitmq", receipt, given) as settling:
+                assert settling.span is None
+    assert flushed(tracing, sink) == []
+
+
+def test_nothing_is_recorded_of_settling_what_is_not_sampled(tracing: Tracing, sink: MemorySink) -> None:
+    scope = Scope(None, new_root(sampled=False))
+    receipt = hand_over(tracing, tracing)
+    scope.leave()
+    with tracing.process("rabbitmq", receipt) as processing:
+        tracing.settle(Operation.ACK, "rabbitmq", receipt, processing).end()
+    assert flushed(tracing, sink) == []
+
+
+# --- retries ------------------------------------------------------------------------------------------------
+
+
+TASK = Message("celery", "orders", type="orders.charge", id="1")
+
+
+def test_retries_are_siblings_and_each_is_linked_to_the_span_that_sent_it(
+    tracing: Tracing, sink: MemorySink
+) -> None:
+    sending = tracing.send(TASK)
+    sending.end()
+    for attempt in range(3):
+        message = TASK._replace(envelopes=(sending.envelope,), coordinate=("1", attempt))
+        receipt = tracing.receive(message, consumer="workers")
+        assert receipt.verdict is Verdict.FRESH
+        with tracing.process("celery", receipt) as processing:
+            sending = tracing.send(TASK, attempt=processing.attempt)
+            sending.end()
+    first, *rest = flushed(tracing, sink)
+    sent, attempts = rest[::2], rest[1::2]
+    assert {span.context.trace_id for span in rest} == {first.context.trace_id}
+    assert [span.parent_span_id for span in attempts] == [first.context.span_id] * 3
+    assert [span.parent_span_id for span in sent] == [span.context.span_id for span in attempts]
+    assert [[link.span_id for link in span.links] for span in attempts] == [
+        [],
+        [sent[0].context.span_id],
+        [sent[1].context.span_id],
+    ]
+
+
+def test_a_retry_that_is_sent_outside_of_its_trace_is_a_message_like_any_other(
+    tracing: Tracing, sink: MemorySink
+) -> None:
+    with tracing.process("celery", hand_over(tracing, tracing, TASK)) as processing:
+        attempt = processing.attempt
+    retry = tracing.send(TASK, attempt=attempt)
+    assert retry.span is not None
+    assert attempt is not None
+    receipt = tracing.receive(TASK._replace(envelopes=(retry.envelope,)), consumer="workers")
+    assert receipt.parent == retry.span.context
+    assert receipt.parent.trace_id != attempt.trace_id
+    with tracing.process("celery", receipt):
+        pass
+    assert flushed(tracing, sink)[-1].links == ()
+
+
+def test_a_retry_of_what_began_here_goes_on_from_that(tracing: Tracing) -> None:
+    receipt = tracing.receive(TASK, consumer="workers")
+    with tracing.process("celery", receipt) as processing:
+        assert processing.attempt == processing.context
+        retry = tracing.send(TASK, attempt=processing.attempt)
+    again = tracing.receive(TASK._replace(envelopes=(retry.envelope,)), consumer="workers")
+    assert again.parent is not None
+    assert processing.context is not None
+    assert again.parent[:3] == processing.context[:3]
+
+
+# --- what goes in clear -------------------------------------------------------------------------------------
+
+
+def test_a_destination_seals_where_its_channel_says_so(development: Development) -> None:
+    silent = {"name": "silent", "match": {"kafka": ["silent"], "celery": ["quiet"]}, "emit": "none"}
+    tracing = development(policy={"channels": [silent]})
+    places = [("kafka", "silent"), ("celery", "quiet"), ("kafka", "quiet"), ("rabbitmq", "silent")]
+    assert [tracing.seals(*place) for place in places] == [False, False, True, True]
+    assert [tracing.send(Message(*place)).seals for place in places] == [False, False, True, True]
+
+
+def test_what_has_no_key_seals_all_the_same(
+    development: Development, administration: KeyAdministration
+) -> None:
+    tracing = development(keys=administration.files()[0], tenant="globex")
+    sending = tracing.send(ORDERS)
+    assert (sending.envelope, sending.seals, sending.channel.name) == (None, True, "orders")
 
 
 # --- keys ---------------------------------------------------------------------------------------------------
@@ -586,7 +762,7 @@ def test_threads_may_share_one(tracing: Tracing, sink: MemorySink) -> None:
     with ThreadPoolExecutor(workers) as pool:
         assert list(pool.map(work, range(workers))) == [{Verdict.FRESH}] * workers
     assert len(flushed(tracing, sink)) == workers * each
-    assert len(tracing._windows) == each
+    assert len(tracing._receiver._windows) == each
 
 
 # --- processes ----------------------------------------------------------------------------------------------
@@ -632,7 +808,7 @@ def test_a_child_seals_verifies_records_and_flushes_after_a_fork() -> None:
         message = Message("kafka", "orders")
         before = tracing.send(message).envelope
         tracing.send(message).end()  # waits, and is the parent's to export
-        locks = [tracing._receiving, tracing._keyring._lock, tracing._outbox._draining]
+        locks = [tracing._receiver._receiving, tracing._keyring._lock, tracing._outbox._draining]
         for lock in locks:
             lock.acquire()  # as another thread of the parent may have
         waiting = len(tracing._outbox._waiting)
@@ -702,7 +878,7 @@ def test_its_hooks_serve_it_while_it_lives(
     hooks: dict[str, list[Callable[[], None]]], sink: MemorySink
 ) -> None:
     tracing = Tracing.for_development("checkout", sink=sink)
-    tracing._receiving.acquire()
+    tracing._receiver._receiving.acquire()
     for hook in hooks["fork"]:
         hook()
     assert hand_over(tracing, tracing).verdict is Verdict.FRESH

@@ -1,0 +1,105 @@
+"""The headers of a message: what is taken out of them, on its way out and on its way in.
+
+What belongs here: which headers are ours, which carry a trace in clear, and copies of headers without them.
+What does not: what an envelope's bytes say (`envelope`), and whether a channel seals (`policy`).
+
+Headers come as pairs (Kafka) or as a table (AMQP, Celery). A name may be of any type: what is not text is
+nobody's header.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeVar
+
+from interceptors.envelope import HEADER_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+T = TypeVar("T")
+
+CLEAR_TRACE_HEADERS = frozenset(
+    {
+        *("traceparent", "tracestate", "baggage"),  # W3C Trace Context and Baggage
+        *("b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags"),  # Zipkin
+        *("uber-trace-id", "jaeger-baggage"),  # Jaeger
+        *("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority"),
+        *("x-datadog-origin", "x-datadog-tags", "dd-pathway-ctx", "dd-pathway-ctx-base64"),
+        *("sentry-trace", "x-amzn-trace-id", "x-cloud-trace-context", "grpc-trace-bin"),
+        *("elastic-apm-traceparent", "newrelic", "newrelicid", "newrelictransaction"),
+        *("ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"),  # OpenTracing's basic tracers
+    }
+)
+"""The headers by which others carry a trace in clear, in lower case."""
+
+
+def is_clear(name: object) -> bool:
+    """Tell whether a header of this name carries a trace in clear."""
+    return isinstance(name, str) and name.lower() in CLEAR_TRACE_HEADERS
+
+
+def envelopes(headers: Iterable[tuple[str, object]]) -> tuple[object, ...]:
+    """Give the values of a message's envelope headers, of whatever type they are."""
+    return tuple([value for name, value in headers if name == HEADER_NAME])  # a list is faster here
+
+
+def stripped(headers: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
+    """Give a new list of headers without envelopes."""
+    return [header for header in headers if header[0] != HEADER_NAME]
+
+
+def without_clear(headers: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
+    """Give a new list of headers without those that carry a trace in clear."""
+    return [header for header in headers if not is_clear(header[0])]
+
+
+class SealedHeaders(list[tuple[str, T]]):
+    """Headers of a sealed message: another tracer that adds its own in clear finds that they don't stay."""
+
+    def append(self, header: tuple[str, T]) -> None:
+        """Append a header, unless it carries a trace in clear."""
+        if not is_clear(header[0]):
+            super().append(header)
+
+    def extend(self, headers: Iterable[tuple[str, T]]) -> None:
+        """Append headers, but for those that carry a trace in clear."""
+        super().extend(header for header in headers if not is_clear(header[0]))
+
+    def insert(self, index: SupportsIndex, header: tuple[str, T]) -> None:
+        """Insert a header, unless it carries a trace in clear."""
+        if not is_clear(header[0]):
+            super().insert(index, header)
+
+    def __iadd__(self, headers: Iterable[tuple[str, T]]) -> Self:  # type: ignore[misc, override]  # as `extend`
+        """Append headers, as `extend` does."""
+        self.extend(headers)
+        return self
+
+
+class SealedTable(dict[str, T]):
+    """The same for headers that are a table."""
+
+    def __init__(self, headers: Mapping[str, T]) -> None:
+        """Copy headers, but for envelopes and those that carry a trace in clear."""
+        super().__init__(
+            {name: value for name, value in headers.items() if name != HEADER_NAME and not is_clear(name)}
+        )
+
+    def __setitem__(self, name: str, value: T) -> None:
+        """Set a header, unless it carries a trace in clear."""
+        if not is_clear(name):
+            super().__setitem__(name, value)
+
+    def setdefault(self, name: str, value: Any = None) -> Any:  # noqa: ANN401 - as a dict's
+        """Set a header that is not there yet, unless it carries a trace in clear."""
+        return value if is_clear(name) else super().setdefault(name, value)
+
+    def update(self, *headers: Any, **more: Any) -> None:  # noqa: ANN401 - whatever a dict takes
+        """Set headers, but for those that carry a trace in clear."""
+        for name, value in dict(*headers, **more).items():
+            self[name] = value
+
+    def __ior__(self, headers: Any) -> Self:  # type: ignore[misc, override]  # noqa: ANN401 - as `update`
+        """Set headers, as `update` does."""
+        self.update(headers)
+        return self

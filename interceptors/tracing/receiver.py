@@ -1,0 +1,78 @@
+"""Receiving: what came with a message, judged."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from interceptors.envelope import Opener
+from interceptors.pipeline import on_receive
+from interceptors.replay import ReplayWindow, Verdict
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from interceptors.keys import Keyring
+    from interceptors.message import Message
+    from interceptors.pipeline import Receipt
+    from interceptors.policy import Policy
+
+logger = logging.getLogger("interceptors")
+
+
+class Receiver:
+    """What one service remembers of what it has received, for all of its consumers."""
+
+    def __init__(self, policy: Policy, keyring: Keyring, counts: Counter[str]) -> None:
+        """Take the parts.
+
+        Args:
+            policy: the rules.
+            keyring: the keys.
+            counts: where verdicts and refusals are counted.
+        """
+        self._policy = policy
+        self._keyring = keyring
+        self._counts = counts
+        self._opener = Opener()
+        self._windows: dict[str, ReplayWindow] = {}
+        self._receiving = threading.Lock()
+
+    def receive(self, message: Message, *, consumer: str, now: int) -> Receipt:
+        """Verify what came with a message.
+
+        Args:
+            message: the message.
+            consumer: which consumers share one memory of what was seen.
+            now: milliseconds since the epoch.
+
+        Returns:
+            The verdict and what follows from it.
+        """
+        with self._receiving:
+            receipt = on_receive(
+                message,
+                policy=self._policy,
+                keys=self._keyring.keys,
+                opener=self._opener,
+                window=self._windows.get(consumer) or self._windows.setdefault(consumer, ReplayWindow()),
+                now=now,
+            )
+            verdict = receipt.verdict
+            if verdict is not None and verdict is not Verdict.FRESH:
+                self._counts[verdict.value] += 1
+            rejected = receipt.rejected
+            if rejected:
+                self._counts["rejected"] += 1
+        if rejected:
+            logger.warning("channel %r rejects a message: %s", receipt.channel.name, verdict)
+        return receipt
+
+    def forget(self, consumer: str) -> None:
+        """Give up what a consumer that is gone has seen."""
+        self._windows.pop(consumer, None)
+
+    def in_child(self) -> None:
+        """Go on in a child after a fork, where another thread may have held the lock."""
+        self._receiving = threading.Lock()

@@ -1,0 +1,65 @@
+"""Sealing: the envelope for a message, and what is said where it gets none."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from interceptors.bounded import BoundedMap
+from interceptors.pipeline import on_send
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from interceptors.context import TraceContext
+    from interceptors.keys import Keyring
+    from interceptors.message import Message
+    from interceptors.pipeline import Outgoing
+    from interceptors.policy import Policy
+
+logger = logging.getLogger("interceptors")
+
+_WARNED = 256
+
+
+class Sealing:
+    """Makes the envelopes of one service."""
+
+    def __init__(self, policy: Policy, keyring: Keyring, counts: Counter[str]) -> None:
+        """Take the parts.
+
+        Args:
+            policy: the rules.
+            keyring: the keys.
+            counts: where it is counted what went without an envelope, and which labels were left out.
+        """
+        self._policy = policy
+        self._keyring = keyring
+        self._counts = counts
+        self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
+
+    def seal(self, message: Message, context: TraceContext, tenant: str, now: int) -> Outgoing:
+        """Make the envelope for a message.
+
+        Args:
+            message: what is about to be sent.
+            context: what the envelope is to carry.
+            tenant: whose message it is.
+            now: milliseconds since the epoch.
+
+        Returns:
+            What to attach.
+        """
+        sealer = self._keyring.sealer(tenant, now)
+        outgoing = on_send(message, context=context, policy=self._policy, sealer=sealer, now=now)
+        if outgoing.unsealed is not None:
+            self._note_unsealed(outgoing.channel.name, outgoing.unsealed)
+        if outgoing.labels_left_out:
+            self._counts["labels left out"] += outgoing.labels_left_out
+        return outgoing
+
+    def _note_unsealed(self, channel: str, reason: str) -> None:
+        self._counts[reason] += 1
+        if self._warned.get((channel, reason)) is None:
+            self._warned.set((channel, reason), True)  # noqa: FBT003 - a set of pairs
+            logger.warning("messages of channel %r go without an envelope: %s", channel, reason)

@@ -1,0 +1,216 @@
+"""The decorator of handlers, for messages of a bus that is made up here."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from interceptors.context import current, current_tenant
+from interceptors.errors import RejectedError
+from interceptors.keys import MemoryKeys
+from interceptors.message import Message
+from interceptors.spans import MemorySink
+from interceptors.tracing import Handling, handler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interceptors import Tracing
+    from interceptors.pipeline import Receipt
+    from interceptors.tracing import Processing
+
+    Development = Callable[..., Tracing]
+    Traced = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]
+
+FORMS = ["function", "coroutine function", "object"]
+
+
+class Letter(NamedTuple):
+    """A raw message."""
+
+    number: int
+    envelope: bytes | None
+
+
+class Opened(NamedTuple):
+    """What a handler is to see of it."""
+
+    number: int
+    receipt: Receipt
+    consumer: str
+
+
+@pytest.fixture
+def spans() -> MemorySink:
+    return MemorySink()
+
+
+@pytest.fixture
+def store() -> MemoryKeys:
+    return MemoryKeys("store")
+
+
+@pytest.fixture
+def letter(development: Development, store: MemoryKeys) -> Callable[[int], Letter]:
+    """Makes letters that another service has sent."""
+    checkout = development(keys=store, tenant="acme")
+    return lambda number: Letter(number, checkout.send(Message("post", "orders")).envelope)
+
+
+@pytest.fixture
+def billing(development: Development, store: MemoryKeys, spans: MemorySink) -> Tracing:
+    return development("billing", keys=store, sink=spans)
+
+
+@pytest.fixture
+def traced(billing: Tracing) -> Traced:
+    """The decorator of the bus that is made up; letters with a negative number are refused."""
+
+    def admit(raw: Letter, consumer: str) -> Opened:
+        message = Message("post", "orders", envelopes=(raw.envelope,), coordinate=("orders", raw.number))
+        if raw.number < 0:
+            raise RejectedError(channel="orders", verdict="missing", coordinate=None)
+        return Opened(raw.number, billing.receive(message, consumer=consumer), consumer)
+
+    def process(opened: Opened) -> Processing:
+        return billing.process("post", opened.receipt, group="desk")
+
+    handling = Handling(Letter, lambda raw: [raw.envelope], admit, process)
+    return lambda consumer=None: handler(billing, handling, consumer=consumer)
+
+
+def in_form(form: str, function: Callable[..., object]) -> Callable[..., Any]:
+    """Make a handler of some form out of a function."""
+
+    async def handle(*args: Any, **kwargs: Any) -> object:
+        await asyncio.sleep(0)
+        return function(*args, **kwargs)
+
+    class Handler:
+        async def __call__(self, *args: Any, **kwargs: Any) -> object:
+            return await handle(*args, **kwargs)
+
+    forms: dict[str, Callable[..., Any]] = {
+        "function": function,
+        "coroutine function": handle,
+        "object": Handler(),
+    }
+    return forms[form]
+
+
+async def result_of(call: object) -> Any:
+    return await call if inspect.isawaitable(call) else call
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_handler_sees_what_was_admitted_where_the_raw_message_stood(
+    traced: Traced, letter: Callable[[int], Letter], form: str
+) -> None:
+    def handle(*args: Any, **kwargs: Any) -> tuple[tuple[object, ...], dict[str, object]]:
+        return args, kwargs
+
+    handled = traced()(in_form(form, handle))
+
+    (before, opened, after), named = await result_of(handled("before", letter(1), "after", urgent=True))
+    assert (before, opened.number, opened.receipt.verdict, after) == ("before", 1, "fresh", "after")
+    assert named == {"urgent": True}
+    args, named = await result_of(handled("before", message=letter(2)))
+    assert (args, list(named), named["message"].number) == (("before",), ["message"], 2)
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_handler_runs_under_the_process_span_and_its_senders_tenant(
+    billing: Tracing, spans: MemorySink, traced: Traced, letter: Callable[[int], Letter], form: str
+) -> None:
+    handled = traced()(in_form(form, lambda _: (current_tenant(), current())))
+
+    tenant, context = await result_of(handled(letter(1)))
+
+    assert billing.flush()
+    (span,) = spans.spans
+    assert (tenant, context, span.consumer_group) == ("acme", span.context, "desk")
+    assert (current_tenant(), current()) == (None, None)
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_an_error_of_a_handler_marks_its_span_and_is_the_callers(
+    billing: Tracing, spans: MemorySink, traced: Traced, letter: Callable[[int], Letter], form: str
+) -> None:
+    def fail(_: Opened) -> None:
+        raise LookupError
+
+    handled = traced()(in_form(form, fail))
+    with pytest.raises(LookupError):
+        await result_of(handled(letter(1)))
+
+    assert billing.flush()
+    assert [span.error_type for span in spans.spans] == ["LookupError"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_what_is_refused_is_not_handled(
+    traced: Traced, letter: Callable[[int], Letter], form: str
+) -> None:
+    handled: list[object] = []
+
+    refusing = traced()(in_form(form, handled.append))
+    with pytest.raises(RejectedError):
+        await result_of(refusing(letter(-1)))
+
+    assert handled == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("arguments", [(), ("letter", 7, None)])
+async def test_a_call_without_a_message_names_the_class_that_it_lacks(
+    traced: Traced, form: str, arguments: tuple[object, ...]
+) -> None:
+    handled: list[object] = []
+    library = __name__.partition(".")[0]
+
+    lacking = traced()(in_form(form, lambda *args: handled.append(args)))
+    with pytest.raises(TypeError, match=rf"called with a {library}\.Letter among its arguments"):
+        await result_of(lacking(*arguments))
+
+    assert handled == []
+
+
+def test_handlers_of_one_consumer_share_a_memory_and_others_have_their_own(
+    traced: Traced, letter: Callable[[int], Letter]
+) -> None:
+    def verdict_and_consumer(opened: Opened) -> tuple[str | None, str]:
+        return opened.receipt.verdict, opened.consumer
+
+    raw = letter(1)
+    anyone = traced()
+    handlers = [traced("desk"), traced("desk"), anyone, anyone]
+    seen = [decorate(verdict_and_consumer)(raw) for decorate in handlers]
+    assert [verdict for verdict, _ in seen] == ["fresh", "redelivery", "fresh", "fresh"]
+    assert [consumer for _, consumer in seen][:2] == ["desk", "desk"]
+    assert len({consumer for _, consumer in seen}) == 3
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_what_a_handler_has_seen_goes_with_it_and_what_a_consumer_has_stays(
+    billing: Tracing, traced: Traced, letter: Callable[[int], Letter], form: str
+) -> None:
+    for consumer in (None, "desk"):
+        await result_of(traced(consumer)(in_form(form, lambda _: None))(letter(1)))
+
+    gc.collect()
+
+    assert list(billing._receiver._windows) == ["desk"]
+
+
+def test_a_handler_that_lives_remembers(traced: Traced, letter: Callable[[int], Letter]) -> None:
+    raw = letter(1)
+    handled = traced()(lambda opened: opened.receipt.verdict)
+
+    first = handled(raw)
+    gc.collect()
+
+    assert (first, handled(raw)) == ("fresh", "redelivery")

@@ -1,0 +1,83 @@
+"""The envelope for a message, and what is said where it gets none."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from interceptors.context import new_root
+from interceptors.keys import Keyring, LocalKeys, MemoryKeys
+from interceptors.message import Message
+from interceptors.pipeline import Unsealed
+from interceptors.policy import check_policy
+from interceptors.tracing.sealing import Sealing
+
+if TYPE_CHECKING:
+    from interceptors.keys import KeyAdministration
+
+NOW = 1_790_000_000_000
+POLICY = check_policy(
+    {
+        "version": 1,
+        "channels": [
+            {"name": "bound", "match": {"kafka": ["bound"]}, "binding": "message"},
+            {"name": "silent", "match": {"kafka": ["silent"]}, "emit": "none"},
+        ],
+    },
+    "policy",
+)
+
+
+@pytest.fixture
+def counts() -> Counter[str]:
+    return Counter()
+
+
+@pytest.fixture
+def sealing(counts: Counter[str]) -> Sealing:
+    return Sealing(POLICY, Keyring(MemoryKeys("checkout")), counts)
+
+
+def test_a_message_of_a_sealed_channel_gets_an_envelope_and_nothing_is_said(
+    sealing: Sealing, counts: Counter[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    outgoing = sealing.seal(Message("kafka", "orders"), new_root(), "acme", NOW)
+    assert outgoing.envelope is not None
+    assert sealing.seal(Message("kafka", "silent"), new_root(), "acme", NOW).envelope is None
+    assert (counts, caplog.messages) == ({}, [])
+
+
+def test_each_channel_and_reason_is_logged_once_and_counted_each_time(
+    sealing: Sealing,
+    counts: Counter[str],
+    caplog: pytest.LogCaptureFixture,
+    administration: KeyAdministration,
+) -> None:
+    keyless = Sealing(POLICY, Keyring(LocalKeys(administration.files()[0])), counts)
+    sent = [(sealing, "bound"), (keyless, "bound"), (keyless, "orders"), (keyless, "refunds")] * 2
+    with caplog.at_level(logging.WARNING, "interceptors"):
+        reasons = [
+            sealer.seal(Message("kafka", topic, {"not": "bytes"}), new_root(), "globex", NOW).unsealed
+            for sealer, topic in sent
+        ]
+    assert reasons == [Unsealed.BODY_NOT_BYTES, *[Unsealed.NO_KEY] * 3] * 2
+    assert counts == {Unsealed.BODY_NOT_BYTES: 2, Unsealed.NO_KEY: 6}
+    ours = [record.getMessage() for record in caplog.records if record.name == "interceptors"]
+    assert ours == [
+        f"messages of channel {channel!r} go without an envelope: {reason}"
+        for channel, reason in (
+            ("bound", Unsealed.BODY_NOT_BYTES),
+            ("bound", Unsealed.NO_KEY),
+            ("orders", Unsealed.NO_KEY),
+            ("refunds", Unsealed.NO_KEY),
+        )
+    ]
+
+
+def test_labels_that_are_left_out_are_counted(sealing: Sealing, counts: Counter[str]) -> None:
+    labelled = new_root()._replace(labels={"": "no name", "long": "x" * 65, "region": "eu"})
+    assert sealing.seal(Message("kafka", "orders"), labelled, "acme", NOW).envelope is not None
+    assert counts == {"labels left out": 2}
