@@ -1,0 +1,89 @@
+"""`connect`: what ties an app to a tracing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+from celery.local import Proxy
+
+from interceptors.celery.publishing import TracedProducer
+from interceptors.celery.working import begin, end, verifying_step
+from interceptors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from interceptors.tracing import Tracing
+
+
+def connect(app: Celery, tracing: Tracing) -> None:
+    """Seal the tasks that an app publishes, and verify those that its workers receive.
+
+    Call it where the app is made, before a worker starts. It hooks into this app and no other.
+
+    Args:
+        app: the app, configured or not yet.
+        tracing: the service's tracing.
+
+    Raises:
+        ConfigurationError: the app is connected already.
+    """
+    if isinstance(app, Proxy):  # such as `current_app`, which is another one later
+        app = app._get_current_object()  # noqa: SLF001 - the only way to the object
+    if isinstance(getattr(app.send_task, "__self__", None), _Connection):
+        msg = f"the app {app.main!r} is connected already; call connect once"
+        raise ConfigurationError(msg)
+    connection = _Connection(app, tracing)
+    app.send_task = connection.send_task  # keeps the connection for as long as the app lives
+    app.steps["consumer"].add(verifying_step(tracing))
+    signals.task_prerun.connect(connection.on_prerun)
+    signals.task_postrun.connect(connection.on_postrun)
+    signals.worker_process_shutdown.connect(connection.on_process_shutdown)
+
+
+class _Connection:
+    """What stands between an app and Celery's signals, which every app shares."""
+
+    def __init__(self, app: Celery, tracing: Tracing) -> None:
+        self._app = app
+        self._tracing = tracing
+        self._send_task = app.send_task
+
+    def send_task(  # noqa: PLR0917 - Celery's signature
+        self,
+        name: str,
+        args: Any = None,
+        kwargs: Any = None,
+        countdown: Any = None,
+        eta: Any = None,
+        task_id: Any = None,
+        producer: Any = None,
+        connection: Any = None,
+        *others: Any,
+        publisher: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Publish a task as `Celery.send_task` does, sealed. Every way to call a task comes by here."""
+        given = producer or publisher
+        if connection:
+            given = self._app.amqp.Producer(connection, auto_declare=False)
+        with self._app.producer_or_acquire(given) as acquired:
+            traced = TracedProducer(acquired, self._tracing)
+            return self._send_task(
+                name, args, kwargs, countdown, eta, task_id, traced, None, *others, **options
+            )
+
+    def on_prerun(self, task: Any = None, **_: object) -> None:
+        """Begin the processing of a task of this app."""
+        if task is not None and task.app is self._app:
+            begin(self._tracing, task)
+
+    def on_postrun(self, task: Any = None, state: Any = None, retval: object = None, **_: object) -> None:
+        """End it."""
+        if task is not None and task.app is self._app:
+            end(task.request, state, retval)
+
+    def on_process_shutdown(self, **_: object) -> None:
+        """Hand over what a child has recorded: it ends without its hooks at exit being run."""
+        self._tracing.flush()
