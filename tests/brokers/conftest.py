@@ -4,66 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import threading
-import time
 import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from interceptors import Tracing
 from interceptors.kafka import TracedConsumer, TracedProducer
-from interceptors.keys import MemoryKeys
-from interceptors.policy import parse_policy
-from interceptors.spans import MemorySink
-from interceptors.testing.embedded_kafka import EmbeddedKafka
 
 from . import provision
-from .provision import readiness
+from .provision.kafka import create_topic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from aiokafka import ConsumerRecord
 
-    from interceptors.envelope import SenderKey
-    from interceptors.keys import KeyProvider
-    from interceptors.spans import Span
+    from tests.conftest import Service, Services
 
-    from .provision import KafkaServer
+    from .provision import Server
+    from .provision.kind import Kind
 
 DEADLINE = 60
 """Seconds that a test may take before it is given up."""
-
-
-def _skip_if_unwanted() -> None:
-    if provision.unwanted():
-        pytest.skip("needs a real broker, and BROKERS=none asks to do without")
-
-
-@pytest.fixture(scope="session")
-def embedded_kafka() -> Iterator[str]:
-    """The bootstrap address of the broker inside this process."""
-    with EmbeddedKafka() as server:
-        yield server.bootstrap_servers
-
-
-@pytest.fixture(scope="session")
-def real_kafka() -> Iterator[str]:
-    """The bootstrap address of a real broker: the one that the environment names, or one of our own."""
-    _skip_if_unwanted()
-    if address := provision.given_address():
-        readiness.wait_ready(address, timeout=30, check=lambda: None)
-        yield address
-        return
-    server = provision.new_server()
-    try:
-        server.start()
-        yield server.bootstrap_servers
-    finally:
-        server.stop()
 
 
 @pytest.fixture(params=["embedded", "real"])
@@ -78,126 +41,41 @@ def topic(kafka: str, request: pytest.FixtureRequest) -> str:
     """The name of a topic of `kafka` that only this test knows, with 2 partitions or more."""
     if request.node.callspec.params["kafka"] == "embedded":
         return f"test-{uuid.uuid4()}"  # comes into being with 4 partitions when first asked for
-    return readiness.create_topic(kafka)
+    return create_topic(kafka)
 
 
 @pytest.fixture(scope="module")
-def _owned_server() -> Iterator[KafkaServer]:
-    _skip_if_unwanted()
-    server = provision.new_server()
-    try:
-        yield server
-    finally:
-        server.stop()
+def _owned(real_brokers: None) -> Iterator[Callable[[Kind], Server]]:
+    """The running server of a kind that a test may kill. The tests of one module share it, one at a time."""
+    servers: dict[Kind, Server] = {}
+    with contextlib.ExitStack() as stopping:
+
+        def running(kind: Kind) -> Server:
+            if kind not in servers:
+                servers[kind] = provision.new_server(kind)
+                stopping.callback(servers[kind].stop)
+            servers[kind].start()
+            return servers[kind]
+
+        yield running
 
 
 @pytest.fixture
-def owned_kafka(_owned_server: KafkaServer) -> KafkaServer:
-    """A real, running broker that this test may kill. The tests of one module share it, one at a time."""
-    _owned_server.start()
-    return _owned_server
+def owned_kafka(_owned: Callable[[Kind], Server]) -> Server:
+    """A real, running Kafka that this test may kill."""
+    return _owned(provision.KAFKA)
 
 
-# The library under test, on those brokers.
+@pytest.fixture
+def owned_rabbitmq(_owned: Callable[[Kind], Server]) -> Server:
+    """A real, running RabbitMQ that this test may kill."""
+    return _owned(provision.RABBITMQ)
 
 
-class Clock:
-    """The time, in nanoseconds, and as much later as a test says."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0
-
-    def __call__(self) -> int:
-        return time.time_ns() + self.ahead_s * 1_000_000_000
-
-
-class GatedKeys:
-    """Keys that can't be had before `gate` is set."""
-
-    def __init__(self, keys: KeyProvider) -> None:
-        self._keys = keys
-        self._asked = threading.Event()
-        self.gate = threading.Event()
-
-    async def asked(self) -> None:
-        """Return when somebody waits for a key."""
-        assert await asyncio.to_thread(self._asked.wait, DEADLINE)
-
-    def _wait(self) -> None:
-        self._asked.set()
-        assert self.gate.wait(DEADLINE)
-
-    def sealing_key(self, tenant: str) -> SenderKey:
-        self._wait()
-        return self._keys.sealing_key(tenant)
-
-    def opening_key(self, kid: bytes) -> SenderKey:
-        self._wait()
-        return self._keys.opening_key(kid)
-
-    def revoked(self) -> frozenset[bytes]:
-        return self._keys.revoked()
-
-    def refresh(self) -> bool:
-        return self._keys.refresh()
-
-
-class Service(NamedTuple):
-    """A service: its tracing, and the spans that have left it."""
-
-    tracing: Tracing
-    clock: Clock
-    sink: MemorySink
-
-    def spans(self, operation: str) -> list[Span]:
-        """The ended spans of an operation, oldest first."""
-        assert self.tracing.flush()
-        return [span for span in self.sink.spans if span.operation.operation == operation]
-
-    def span(self, operation: str) -> Span:
-        """The only ended span of an operation."""
-        (span,) = self.spans(operation)
-        return span
-
-
-class Services:
-    """Makes services that read one another's envelopes, out of one store of keys."""
-
-    def __init__(self, closing: contextlib.ExitStack) -> None:
-        self._keys = MemoryKeys("store")
-        self._closing = closing
-
-    def keys(self, service: str) -> MemoryKeys:
-        return self._keys.beside(service)
-
-    def foreign_keys(self, service: str) -> MemoryKeys:
-        """Keys of another store, which nobody here was granted."""
-        return MemoryKeys(service)
-
-    def gated_keys(self, service: str) -> GatedKeys:
-        keys = GatedKeys(self.keys(service))
-        self._closing.callback(keys.gate.set)  # a thread may still wait there
-        return keys
-
-    def __call__(
-        self,
-        name: str,
-        *,
-        tenant: str = "acme",
-        policy: Mapping[str, object] | None = None,
-        keys: KeyProvider | None = None,
-    ) -> Service:
-        clock, sink = Clock(), MemorySink()
-        tracing = Tracing(
-            service=name,
-            tenant=tenant,
-            policy=parse_policy(json.dumps({"version": 1, **(policy or {})}), "policy"),
-            keys=keys or self.keys(name),
-            sink=sink,
-            clock=clock,
-        )
-        self._closing.enter_context(tracing)
-        return Service(tracing, clock, sink)
+@pytest.fixture
+def owned_redis(_owned: Callable[[Kind], Server]) -> Server:
+    """A real, running Redis that this test may kill. What it has acknowledged is on its disk."""
+    return _owned(provision.REDIS)
 
 
 class Bus:
@@ -294,23 +172,16 @@ async def bus(kafka: str, topic: str) -> AsyncIterator[Bus]:
 @pytest.fixture
 async def real_bus(real_kafka: str) -> AsyncIterator[Bus]:
     """A topic of the real broker, for what the embedded one can't do."""
-    async with _bus(real_kafka, readiness.create_topic(real_kafka)) as made:
+    async with _bus(real_kafka, create_topic(real_kafka)) as made:
         yield made
 
 
 @pytest.fixture
-async def owned_bus(owned_kafka: KafkaServer) -> AsyncIterator[Bus]:
+async def owned_bus(owned_kafka: Server) -> AsyncIterator[Bus]:
     """A topic of the broker that this test may kill."""
-    address = owned_kafka.bootstrap_servers
-    async with _bus(address, readiness.create_topic(address)) as made:
+    address = owned_kafka.address
+    async with _bus(address, create_topic(address)) as made:
         yield made
-
-
-@pytest.fixture
-def service() -> Iterator[Services]:
-    """Makes services."""
-    with contextlib.ExitStack() as closing:
-        yield Services(closing)
 
 
 @pytest.fixture

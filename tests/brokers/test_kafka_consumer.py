@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from interceptors.kafka import TracedConsumer, TracedProducer, TracedRecord
     from interceptors.spans import Span
+    from tests.conftest import Service, Services
 
-    from .conftest import Bus, Service, Services
+    from .conftest import Bus
 
     Fetch = Callable[[Any], Coroutine[Any, Any, list[Any]]]
 

@@ -9,9 +9,10 @@ from aiokafka.errors import KafkaError
 
 if TYPE_CHECKING:
     from interceptors.kafka import TracedConsumer, TracedProducer, TracedRecord
+    from tests.conftest import Service
 
-    from .conftest import Bus, Service
-    from .provision import KafkaServer
+    from .conftest import Bus
+    from .provision import Server
 
 BEFORE = AFTER = 100
 """How many messages are acknowledged before the broker is killed, and how many when it is back."""
@@ -60,7 +61,7 @@ async def read(consumer: TracedConsumer, wanted: set[bytes], into: list[TracedRe
 
 
 async def test_what_a_killed_broker_acknowledged_arrives_traced(
-    owned_kafka: KafkaServer, owned_bus: Bus, checkout: Service, billing: Service
+    owned_kafka: Server, owned_bus: Bus, checkout: Service, billing: Service
 ) -> None:
     bus, group = owned_bus, f"{owned_bus.topic}-group"
     # An attempt is given up after a second, so that sends fail while the broker is away.

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
     from interceptors.kafka import TracedProducer, TracedRecord
+    from tests.conftest import Service
 
-    from .conftest import Bus, Service
+    from .conftest import Bus
 
 Sent = tuple[bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...]]
 

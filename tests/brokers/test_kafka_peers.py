@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from interceptors.envelope import SenderKey
     from interceptors.kafka import TracedConsumer, TracedProducer, TracedRecord
+    from tests.conftest import Service, Services
 
-    from .conftest import Bus, Service, Services
+    from .conftest import Bus
 
     Fetch = Callable[[Any], Coroutine[Any, Any, list[Any]]]
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from interceptors.kafka import TracedConsumer, TracedProducer
     from interceptors.spans import Span
+    from tests.conftest import Service, Services
 
-    from .conftest import Bus, Service, Services
+    from .conftest import Bus
 
 SECRET = "not for anybody's eyes"
 WITHOUT = "message too large with an envelope"

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
     from interceptors.kafka import TracedConsumer, TracedProducer, TracedRecord
+    from tests.conftest import Service, Services
 
-    from .conftest import Bus, Service, Services
+    from .conftest import Bus
 
     Fetch = Callable[[Any], Coroutine[Any, Any, list[Any]]]
     Headers = list[tuple[str, Any]]

@@ -3,19 +3,67 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
+import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import aio_pika
 import pytest
+import yaml
+from aio_pika.exceptions import ChannelNotFoundEntity
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from redis import Redis
 
 from interceptors.testing.embedded_kafka import EmbeddedKafka
 
-from .provision.readiness import create_topic
+from . import provision
+from .provision import packages
+from .provision.kafka import create_topic
+from .provision.kind import Container, Kind, Launch
+from .provision.native import NativeServer
+from .provision.ports import free_ports
+from .provision.readiness import wait_ready
 
 if TYPE_CHECKING:
-    from .provision import KafkaServer
+    from collections.abc import Callable
+
+    from .provision import Server
 
 DEADLINE = 30
+
+
+def connect(address: str) -> None:
+    """Connect to what listens at an address, be it a URL or a host and a port."""
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    assert parts.hostname
+    assert parts.port
+    socket.create_connection((parts.hostname, parts.port)).close()
+
+
+@pytest.fixture(params=["kill", "restart"])
+def comes_back(request: pytest.FixtureRequest) -> Callable[[Server], None]:
+    """Each way to end a server and have it again, at the same address."""
+
+    def kill(server: Server) -> None:
+        address = server.address
+        server.kill()
+        with pytest.raises(ConnectionRefusedError):
+            connect(address)
+        server.start()
+        assert server.address == address
+
+    def restart(server: Server) -> None:
+        address = server.address
+        server.restart()
+        assert server.address == address
+
+    return kill if request.param == "kill" else restart
+
+
+# Kafka
 
 
 async def produce(address: str, topic: str, *values: bytes) -> None:
@@ -121,23 +169,17 @@ async def test_a_real_broker_hides_aborted_records(real_kafka: str) -> None:
     assert values_of(await consume(real_kafka, topic, 1, group=topic)) == [b"committed"]
 
 
-@pytest.mark.parametrize("how", ["kill", "restart"])
-async def test_what_was_acknowledged_outlives_the_process(owned_kafka: KafkaServer, how: str) -> None:
-    address = owned_kafka.bootstrap_servers
+async def test_what_kafka_acknowledged_outlives_the_process(
+    owned_kafka: Server, comes_back: Callable[[Server], None]
+) -> None:
+    address = owned_kafka.address
     topic = create_topic(address)
     await produce(address, topic, b"1", b"2")
     await consume(address, topic, 2, group=topic, commit=True)
     await produce(address, topic, b"3")
 
-    if how == "kill":
-        owned_kafka.kill()
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection(*address.split(":"))
-        owned_kafka.start()
-    else:
-        owned_kafka.restart()
+    comes_back(owned_kafka)
 
-    assert owned_kafka.bootstrap_servers == address
     assert values_of(await consume(address, topic, 3, group=f"{topic}-other")) == [b"1", b"2", b"3"]
     assert values_of(await consume(address, topic, 1, group=topic)) == [b"3"]
 
@@ -151,4 +193,167 @@ async def test_an_embedded_broker_is_gone_when_closed() -> None:
     assert len(addresses) == 3
     for address in addresses:
         with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection(*address.split(":"))
+            connect(address)
+
+
+# RabbitMQ
+
+
+def persistent(body: bytes, **headers: Any) -> aio_pika.Message:
+    return aio_pika.Message(body, headers=headers, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+
+
+async def publish(address: str, queue: str, message: aio_pika.Message) -> None:
+    """Return when the broker has confirmed the message, in a durable queue that nobody has used."""
+    async with await aio_pika.connect(address) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue(queue, durable=True)
+        await channel.default_exchange.publish(message, queue)
+
+
+async def take(address: str, queue: str) -> aio_pika.abc.AbstractIncomingMessage:
+    """Take the next message out of a queue that is there."""
+    async with await aio_pika.connect(address) as connection:
+        channel = await connection.channel()
+        message = await (await channel.get_queue(queue)).get(timeout=DEADLINE)
+        await message.ack()
+        return message
+
+
+@pytest.fixture
+def queue() -> str:
+    """The name of a queue that only this test knows."""
+    return f"test-{uuid.uuid4()}"
+
+
+async def test_a_byte_array_arrives_as_one(real_rabbitmq: str, queue: str) -> None:
+    await publish(real_rabbitmq, queue, persistent(b"1", envelope=bytearray(b"\x00\xff")))
+
+    message = await take(real_rabbitmq, queue)
+
+    assert message.headers == {"envelope": bytearray(b"\x00\xff")}
+    assert type(message.headers["envelope"]) is bytearray
+
+
+async def test_what_rabbitmq_confirmed_outlives_the_process(
+    owned_rabbitmq: Server, queue: str, comes_back: Callable[[Server], None]
+) -> None:
+    address = owned_rabbitmq.address
+    await publish(address, queue, persistent(b"1"))
+
+    comes_back(owned_rabbitmq)
+
+    assert (await take(address, queue)).body == b"1"
+
+
+async def test_two_rabbitmqs_run_side_by_side(real_rabbitmq: str, owned_rabbitmq: Server, queue: str) -> None:
+    await publish(real_rabbitmq, queue, persistent(b"1"))
+
+    with pytest.raises(ChannelNotFoundEntity):
+        await take(owned_rabbitmq.address, queue)
+
+
+# Redis
+
+
+def test_what_redis_acknowledged_outlives_the_process(
+    owned_redis: Server, queue: str, comes_back: Callable[[Server], None]
+) -> None:
+    with Redis.from_url(owned_redis.address) as client:
+        client.rpush(queue, b"1", b"2")
+
+    comes_back(owned_redis)
+
+    with Redis.from_url(owned_redis.address) as client:
+        assert client.lrange(queue, 0, -1) == [b"1", b"2"]
+
+
+def test_two_redises_run_side_by_side(real_redis: str, owned_redis: Server, queue: str) -> None:
+    with Redis.from_url(real_redis) as client, Redis.from_url(owned_redis.address) as other:
+        client.set(queue, b"1", ex=DEADLINE)
+
+        assert (client.exists(queue), other.exists(queue)) == (1, 0)
+
+
+# How they come and go
+
+
+@pytest.mark.parametrize("kind", provision.KINDS, ids=lambda kind: kind.name)
+def test_the_environment_may_name_a_server(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kind.variable, "there")
+    assert provision.given_address(kind) == "there"
+    monkeypatch.setenv(kind.variable, "")
+    assert provision.given_address(kind) is None
+
+
+@pytest.mark.parametrize("kind", provision.KINDS, ids=lambda kind: kind.name)
+def test_the_image_is_the_one_of_the_compose_file(kind: Kind) -> None:
+    compose = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
+
+    assert kind.image == compose["services"][kind.name.lower()]["image"]
+
+
+def test_what_is_missing_and_how_to_do_without_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+
+    with pytest.raises(RuntimeError, match=r"native Redis needs some-package.* REDIS_URL.* BROKERS=none"):
+        packages.require(provision.REDIS, {"no-such-program": "some-package"})
+
+
+class Pages(Kind):
+    """A server that is quick to start, with another one as its helper."""
+
+    name = "Pages"
+    variable = "PAGES_URL"
+    image = "none"
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
+        self.home = Path()
+        self.helper = ""
+
+    def probe(self, address: str) -> None:
+        connect(address)
+
+    def fetch(self) -> str:
+        return sys.executable
+
+    def launch(self, home: Path) -> Launch:
+        port, helper_port = free_ports(2)
+        command = (self.fetch(), "-m", "http.server", "--bind", "127.0.0.1")
+        self.home, self.helper = home, f"127.0.0.1:{helper_port}"
+        return Launch(
+            address=f"127.0.0.1:{port}",
+            command=(*command, *self._options, str(port)),
+            helper=(*command, str(helper_port)),
+        )
+
+    def container(self) -> Container:
+        raise NotImplementedError
+
+
+def test_a_stopped_server_leaves_nothing() -> None:
+    kind = Pages()
+    server = NativeServer(kind)
+    try:
+        server.start()
+        wait_ready(Pages(), kind.helper, timeout=DEADLINE)
+        server.kill()
+        connect(kind.helper)
+    finally:
+        server.stop()
+    server.stop()
+
+    for address in (server.address, kind.helper):
+        with pytest.raises(ConnectionRefusedError):
+            connect(address)
+    assert not kind.home.exists()
+
+
+def test_a_server_that_ends_instead_of_starting_says_why() -> None:
+    server = NativeServer(Pages("--no-such-option"))
+    try:
+        with pytest.raises(RuntimeError, match=r"(?s)Pages ended with 2:.*--no-such-option"):
+            server.start()
+    finally:
+        server.stop()

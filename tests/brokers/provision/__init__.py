@@ -3,42 +3,57 @@
 What belongs here: finding or starting a server, saying when it is ready, and ending it. What does not:
 anything about this library, and anything that a test asserts.
 
-Where a Kafka comes from, in this order:
+Where a Kafka, a RabbitMQ or a Redis comes from, in this order:
 
-1. `KAFKA_BOOTSTRAP_SERVERS` in the environment: that one is used, and never stopped or killed;
+1. `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL` or `REDIS_URL` in the environment: that one is used, and never
+   stopped or killed;
 2. a Docker engine that answers: the official image, through testcontainers;
-3. otherwise Java and the jars of the same release, fetched by Maven.
+3. otherwise a child process: RabbitMQ and Redis from Debian's packages, Kafka from Debian's Java and Maven's
+   jars, fetched where they are missing.
 
 `BROKERS=none` in the environment is the only way to do without. A broker that should be there and isn't is a
 failure, never a skip.
+
+What only one kind of server needs is in `kafka`, `rabbitmq` and `redis`; what all containers share is in
+`container`, and what all child processes share in `native`.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-__all__ = ["KafkaServer", "given_address", "new_server", "unwanted"]
+from . import container, native
+from .kafka import Kafka
+from .kind import Server
+from .rabbitmq import RabbitMQ
+from .readiness import wait_ready
+from .redis import Redis
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-class KafkaServer(Protocol):
-    """One broker that is ours to start, kill and bring back. A failure of any step is a `RuntimeError`."""
+    from .kind import Kind
 
-    @property
-    def bootstrap_servers(self) -> str:
-        """The address, on loopback. It stays the same for as long as the object lives."""
+__all__ = [
+    "KAFKA",
+    "KINDS",
+    "RABBITMQ",
+    "REDIS",
+    "Server",
+    "given_address",
+    "new_server",
+    "running",
+    "unwanted",
+]
 
-    def start(self) -> None:
-        """Return when clients can produce, join groups and commit. Does nothing when it runs already."""
+_GIVEN_SECONDS = 30
 
-    def kill(self) -> None:
-        """End it with SIGKILL, at once, and return when it is gone. What it has on disk stays."""
-
-    def restart(self) -> None:
-        """End it in good order if it runs, and start it again on the same port and data."""
-
-    def stop(self) -> None:
-        """End it and remove its data. Harmless when done twice."""
+KAFKA = Kafka()
+RABBITMQ = RabbitMQ()
+REDIS = Redis()
+KINDS: tuple[Kind, ...] = (KAFKA, RABBITMQ, REDIS)
 
 
 def unwanted() -> bool:
@@ -46,18 +61,35 @@ def unwanted() -> bool:
     return os.environ.get("BROKERS") == "none"
 
 
-def given_address() -> str | None:
-    """The bootstrap address of the broker that the environment names, if it names one."""
-    return os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or None
+def given_address(kind: Kind) -> str | None:
+    """The address of the server that the environment names, if it names one."""
+    return os.environ.get(kind.variable) or None
 
 
-def new_server() -> KafkaServer:
+def new_server(kind: Kind) -> Server:
     """A server of our own, not yet started: in Docker where an engine answers, otherwise native.
 
     Raises:
-        RuntimeError: Java or the jars are missing here and can't be fetched; the text says what to do.
+        RuntimeError: what it runs on is missing here and can't be fetched; the text says what to do.
     """
-    # Only the way that is taken is imported: the Docker client is slow to load, and Java may not be there.
-    from . import container, native  # noqa: PLC0415 - as said
+    return container.ContainerServer(kind) if container.engine_answers() else native.NativeServer(kind)
 
-    return container.KafkaContainer() if container.engine_answers() else native.NativeKafka()
+
+@contextmanager
+def running(kind: Kind) -> Iterator[str]:
+    """The address of a server that can be used: the one that the environment names, or one of our own.
+
+    Raises:
+        RuntimeError: ours doesn't come up.
+        TimeoutError: the one that the environment names can't be used.
+    """
+    if address := given_address(kind):
+        wait_ready(kind, address, timeout=_GIVEN_SECONDS)
+        yield address
+        return
+    server = new_server(kind)
+    try:
+        server.start()
+        yield server.address
+    finally:
+        server.stop()
