@@ -32,7 +32,7 @@ from interceptors.envelope import (
 )
 from interceptors.envelope.format import parse
 from interceptors.envelope.plaintext import decode, encode
-from interceptors.kafka.record import envelopes, stripped
+from interceptors.headers import envelopes, stripped
 from interceptors.keys import MemoryKeys
 from interceptors.message import Message
 from interceptors.pipeline import Receipt

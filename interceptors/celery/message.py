@@ -41,7 +41,8 @@ def received(headers: Mapping[str, Any], delivery_info: Mapping[str, Any]) -> Me
 
     Args:
         headers: as they came; of any type each.
-        delivery_info: the broker's word.
+        delivery_info: the broker's word; on a transport that keeps it in the message, such as Redis's, the
+            publisher's.
     """
     task_id = _text(headers.get("id"))
     retries = headers.get("retries")

@@ -25,7 +25,7 @@ tenant: {tenant}
 # The service's own key file, made by `interceptors keys grant`. Mode 0600; never commit it.
 keys: {keys}
 
-# What may travel, and on which topics.
+# What may travel, and on which topics and queues.
 policy: policy.yaml
 
 # Where spans go. Leave it out to record none.
@@ -41,9 +41,11 @@ version: 1
 channels:
   # The logical name. Envelopes are bound to it, so it stays the same wherever the channel lies.
   - name: orders
-    # The topics that are this channel, mirrors, retry and dead-letter topics included. Globs may be used.
+    # Where the channel lies, mirrors, retries and dead letters included. Globs may be used.
     match:
       kafka: [orders, orders.retry, orders.dead-letter]
+      # rabbitmq: [orders, orders.checkout, orders.dead-letter] # exchanges, and the queues behind them
+      # celery: [orders] # queues
     # What producers attach: `sealed` (an envelope) or `none`.
     emit: sealed
     # What consumers do: `optional`, `required` (a message without an envelope is noted as missing),
@@ -52,11 +54,12 @@ channels:
     # The services whose envelopes count. Left out: each whose key the consumer holds.
     # senders: [checkout]
     # What an envelope is bound to, so that it counts nowhere else: `tenant`, `channel`, `type` or `message`.
-    binding: channel
+    # Left out: `type` (the task's name) on Celery, `channel` elsewhere.
+    # binding: message
     # An older envelope is stale. Longer than the topics' retention plus the time in dead letters.
     max_age: 7d
 
-# What holds where a channel does not say otherwise, and for topics that no channel lists.
+# What holds where a channel does not say otherwise, and for topics and queues that no channel lists.
 default:
   emit: sealed
   accept: optional

@@ -29,6 +29,10 @@ RUNS = {
         ("a message sent, and received by async for", "a message sent, and received by getmany"),
         {"aiokafka", "aiokafka, traced"},
     ),
+    "hop_rabbitmq": (
+        ("a message published and confirmed, handled and acknowledged",),
+        {"aio-pika", "aio-pika, traced", "aio-pika, OpenTelemetry in clear"},
+    ),
     "pipeline": (
         ("a message, out and in",),
         {"sealed, bound to the channel", "sealed, bound to the message", "in clear, by OpenTelemetry's SDK"},
@@ -36,6 +40,10 @@ RUNS = {
     "pipeline --profile": (
         ("a message's steps, out and in, each apart",),
         {"whole", "out: seal", "in: open"},
+    ),
+    "task_celery": (
+        ("a task, published and run",),
+        {"Celery", "Celery, traced", "Celery, OpenTelemetry in clear"},
     ),
 }
 GOALS = {

@@ -1,0 +1,234 @@
+"""What a task looks like on the bus, and what may stop it from getting there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from celery import chain, chord, group, signals
+from celery.beat import Scheduler
+
+from interceptors import LeakError, Tracing
+from interceptors.celery.publishing import TracedProducer
+from interceptors.envelope import HEADER_NAME, from_text
+
+if TYPE_CHECKING:
+    from interceptors.context import TraceContext
+    from interceptors.message import Message
+    from interceptors.tracing import Sending
+
+    from .conftest import Shops
+
+CLEAR = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01", "baggage": "user=7", "B3": "0", "x-name": "value"}
+
+
+class Blocking(Tracing):
+    """One whose policy blocks some tasks."""
+
+    def send(self, message: Message, *, attempt: TraceContext | None = None) -> Sending:
+        if message.type.endswith("blocked"):
+            raise LeakError("blocked")
+        return super().send(message, attempt=attempt)
+
+
+def test_the_envelope_is_one_flat_text(shop: Shops) -> None:
+    orders = shop()
+    orders.app.send_task("place", (1,))
+    headers = orders.sent().headers
+    assert re.fullmatch("[A-Za-z0-9_-]+", headers[HEADER_NAME], re.ASCII)
+    assert from_text(headers[HEADER_NAME])[:1] == b"\x11"
+    assert [name for name in headers if "interceptors" in name] == []
+    span = orders.span("send")
+    assert (span.system, span.channel, span.task_name) == ("celery", orders.queue, "place")
+
+
+def test_what_celery_tells_of_a_task_is_removed(shop: Shops) -> None:
+    orders = shop()
+    orders.app.send_task("place", ("argument",), {"key": "word"})
+    message = orders.sent()
+    assert {"argsrepr", "kwargsrepr", "origin"} & message.headers.keys() == set()
+    assert message.decode()[:2] == [["argument"], {"key": "word"}]
+
+
+def test_what_celery_tells_of_a_task_is_kept_where_the_policy_says_so(shop: Shops) -> None:
+    orders = shop(policy={"default": {"task_metadata": "kept"}})
+    orders.app.send_task("place", ("argument",), {"key": "word"})
+    headers = orders.sent().headers
+    assert headers["argsrepr"] == "('argument',)"
+    assert headers["kwargsrepr"] == "{'key': 'word'}"
+    assert "@" in headers["origin"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "args", "kwargs"),
+    [({}, "", ""), ({"task_metadata": "kept"}, "('argument',)", "{'key': 'word'}")],
+    ids=["removed", "kept"],
+)
+def test_the_event_that_says_it_was_sent_tells_no_more(
+    shop: Shops, rules: dict[str, str], args: str, kwargs: str
+) -> None:
+    orders = shop(policy={"default": rules}, task_send_sent_event=True)
+    seen: list[dict[str, Any]] = []
+    with orders.app.connection_for_read() as connection:
+        receiver = orders.app.events.Receiver(connection, handlers={"task-sent": seen.append})
+        with receiver.consumer_context() as (_, channel, _consumers):
+            pending = orders.app.send_task("place", ("argument",), {"key": "word"})
+            while not seen:
+                channel.connection.client.drain_events(timeout=5)
+    (event,) = seen
+    assert (event["args"], event["kwargs"], event["name"], event["uuid"]) == (
+        args,
+        kwargs,
+        "place",
+        pending.id,
+    )
+    assert HEADER_NAME in orders.sent().headers
+
+
+def test_clear_trace_headers_do_not_go_with_an_envelope(shop: Shops) -> None:
+    orders = shop()
+    given = dict(CLEAR)
+    orders.app.send_task("place", headers=given)
+    headers = orders.sent().headers
+    assert headers.keys() & CLEAR.keys() == {"x-name"}
+    assert given == CLEAR
+
+
+def test_clear_trace_headers_go_where_nothing_is_sealed(shop: Shops) -> None:
+    orders = shop(policy={"default": {"emit": "none"}})
+    orders.app.send_task("place", headers=CLEAR)
+    headers = orders.sent().headers
+    assert headers.items() >= CLEAR.items()
+    assert HEADER_NAME not in headers
+    assert orders.spans("send") == []
+
+
+def test_a_receiver_of_a_signal_can_add_no_clear_header(shop: Shops) -> None:
+    orders = shop()
+
+    def add(headers: dict[str, Any], **_: object) -> None:
+        headers.update(CLEAR)
+        headers[HEADER_NAME] = "forged"
+
+    signals.before_task_publish.connect(add)
+    orders.app.send_task("place")
+    signals.before_task_publish.disconnect(add)
+    headers = orders.sent().headers
+    assert headers.keys() & CLEAR.keys() == {"x-name"}
+    assert headers[HEADER_NAME] != "forged"
+
+
+@pytest.mark.parametrize("rules", [{}, {"emit": "none"}], ids=["sealed", "none"])
+def test_the_envelope_of_an_earlier_message_is_not_sent_on(shop: Shops, rules: dict[str, str]) -> None:
+    orders = shop(policy={"default": rules})
+    earlier = {HEADER_NAME: "earlier", "interceptors-receipt": "forged"}
+    orders.app.send_task("place", headers=earlier)
+    headers = orders.sent().headers
+    assert headers.get(HEADER_NAME) != "earlier"
+    assert "interceptors-receipt" not in headers
+    assert (HEADER_NAME in headers) is (rules == {})
+
+
+def test_a_task_is_bound_to_its_name_and_where_the_policy_asks_to_its_id(shop: Shops) -> None:
+    for binding, level in ((None, 2), ("channel", 1), ("message", 3)):
+        orders = shop(policy={"default": {"binding": binding} if binding else {}})
+        orders.app.send_task("place")
+        assert from_text(orders.sent().headers[HEADER_NAME])[1] == level
+
+
+def test_what_the_policy_blocks_raises_in_the_caller(shop: Shops) -> None:
+    orders = shop(kind=Blocking)
+    published: list[object] = []
+
+    def note(sender: object, **_: object) -> None:
+        published.append(sender)
+
+    signals.after_task_publish.connect(note)
+
+    @orders.task()
+    def blocked(*_: object) -> None:
+        raise AssertionError
+
+    @orders.task()
+    def unlock(*_: object) -> None:
+        raise AssertionError
+
+    one = blocked.si()
+    for call in (
+        blocked.delay,
+        one.apply_async,
+        lambda: orders.app.send_task("blocked"),
+        group(one, one, app=orders.app).apply_async,
+        chain(one, unlock.si(), app=orders.app).apply_async,
+        lambda: chord([one, one], app=orders.app)(unlock.si()),
+    ):
+        with pytest.raises(LeakError, match="blocked"):
+            call()
+    signals.after_task_publish.disconnect(note)
+    assert orders.taken() == []
+    assert published == []
+
+
+# How Celery reports that a callback could not be published.
+@pytest.mark.filterwarnings("ignore:Exception raised outside body:RuntimeWarning")
+def test_a_blocked_callback_does_not_run(shop: Shops) -> None:
+    orders = shop(kind=Blocking)
+    ran: list[str] = []
+
+    @orders.task()
+    def place() -> None:
+        ran.append("place")
+
+    @orders.task()
+    def blocked() -> None:
+        ran.append("blocked")
+
+    with orders.worker():
+        pending = chain(place.si(), blocked.si(), app=orders.app).apply_async()
+        assert isinstance(orders.result(pending.parent), LeakError)
+    assert ran == ["place"]
+    assert orders.taken() == []
+    assert orders.span("process").error_type == "LeakError"
+
+
+@pytest.mark.parametrize("way", ["connection", "producer", "publisher"])
+def test_the_callers_connection_is_used(shop: Shops, way: str) -> None:
+    orders = shop()
+
+    @orders.task()
+    def place() -> None:
+        raise AssertionError
+
+    with orders.app.connection_for_write() as connection:
+        given = connection if way == "connection" else orders.app.amqp.Producer(connection)
+        place.apply_async(**{way: given})
+        assert connection.connected
+    assert HEADER_NAME in orders.sent().headers
+
+
+def test_beat_sends_sealed(shop: Shops) -> None:
+    orders = shop(
+        beat_schedule={
+            "known": {"task": "place", "schedule": 0},
+            "by name": {"task": "elsewhere", "schedule": 0},
+        }
+    )
+
+    @orders.task()
+    def place() -> None:
+        raise AssertionError
+
+    beat = Scheduler(app=orders.app)
+    beat.tick()
+    beat.tick()
+    sent = orders.taken()
+    assert {message.headers["task"] for message in sent} == {"place", "elsewhere"}
+    assert all(HEADER_NAME in message.headers for message in sent)
+    assert len({span.context.trace_id for span in orders.spans("send")}) == 2
+
+
+def test_a_repr_shows_nothing_of_the_broker(shop: Shops) -> None:
+    orders = shop()
+    with orders.app.producer_or_acquire(None) as producer:
+        assert repr(TracedProducer(producer, orders.tracing)) == "TracedProducer(Producer)"
