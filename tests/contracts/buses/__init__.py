@@ -1,0 +1,15 @@
+"""The buses that the contract is held against.
+
+What belongs here: how each one's client sends, receives and puts a message back, and how somebody else reads
+and writes the broker. What does not: anything that a test asserts.
+"""
+
+from .bus import Bus, Fate, Inbox, Need, Raw, Received
+from .celery import Celery
+from .confluent import Confluent
+from .kafka import Kafka
+from .rabbitmq import RabbitMQ
+
+__all__ = ["BUSES", "Bus", "Fate", "Inbox", "Need", "Raw", "Received"]
+
+BUSES: tuple[type[Bus], ...] = (Kafka, Confluent, RabbitMQ, Celery)
