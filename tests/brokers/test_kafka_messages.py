@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from aiokafka import ConsumerRecord
 
-    from interceptors.kafka import TracedProducer, TracedRecord
+    from interceptors.kafka import TracedConsumer, TracedProducer, TracedRecord
     from tests.conftest import Service
 
     from .conftest import Bus
@@ -34,8 +34,8 @@ MESSAGES: list[Sent] = [
     (b"key", b"value", (("none", None), ("empty", b""), ("", b"nameless"))),
     (b"key", b"value", (("large", b"x" * 50_000),)),
     (b"key", b"v" * 50_000, ()),
-    (b"key", b"value", (("traceparent", b"\xff"), ("baggage", b"\xfe=\xff"), ("tracestate", b""))),
 ]
+IN_CLEAR = (("traceparent", b"\xff"), ("baggage", b"\xfe=\xff"), ("tracestate", b""))
 
 
 def as_sent(record: ConsumerRecord) -> Sent:
@@ -63,6 +63,27 @@ async def test_messages_arrive_as_they_were_sent(
     assert [as_sent(record) for record in records] == MESSAGES
     has_envelope = sender == "traced" and receiver == "bare"
     assert {len(envelopes(record)) for record in records} == {int(has_envelope)}
+
+
+async def test_a_foreign_trace_in_clear_costs_no_message_and_is_the_applications_to_see(
+    bus: Bus, consumer: TracedConsumer
+) -> None:
+    producer = await bus.bare_producer()
+    await producer.send_and_wait(bus.topic, b"value", headers=list(IN_CLEAR))
+
+    record = await consumer.getone()
+
+    assert (record.value, record.headers) == (b"value", IN_CLEAR)
+
+
+async def test_a_trace_in_clear_does_not_leave_on_a_sealed_channel(
+    bus: Bus, producer: TracedProducer
+) -> None:
+    await producer.send_and_wait(bus.topic, b"value", headers=[*IN_CLEAR, ("name", b"value")])
+
+    (record,) = await bus.on_the_wire(1)
+
+    assert as_sent(record) == (None, b"value", (("name", b"value"),))
 
 
 async def test_what_the_caller_gave_is_as_it_was(bus: Bus, producer: TracedProducer) -> None:
