@@ -48,13 +48,17 @@ POLICY = """\
 which names the nearest right one; so is a key that stands twice. A duration is a number and a unit: `ms`,
 `s`, `m`, `h` or `d`.
 
-Here, messages of one channel are traced, wherever it lies; those of all other topics are left alone:
+Here, messages of one channel are traced, wherever it lies; those of all other topics, exchanges and queues
+are left alone:
 
 ```yaml title="policy.yaml"
 version: 1
 channels:
   - name: orders
-    match: {kafka: [orders, eu.orders, "orders-retry-*", orders-dlq]}
+    match:
+      kafka: [orders, eu.orders, "orders-retry-*", orders-dlq]
+      rabbitmq: [shop, orders, orders.dead]
+      celery: [orders]
     emit: sealed
     accept: required
     senders: [storefront]

@@ -9,7 +9,7 @@ Each page is run from top to bottom in a folder of its own:
 * a `text` block titled `prints` is the output of the Python block before it;
 * what can't be run has a comment before it that says why: `<!-- not run: the reason -->`.
 
-In Python, `bootstrap` is the address of a Kafka.
+In Python, `bootstrap` is the address of a Kafka, and `amqp_url` that of a RabbitMQ.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from markdown_it import MarkdownIt
 from interceptors.policy import parse_policy
 from interceptors.policy.yaml_document import parse_document
 from interceptors.testing.embedded_kafka import EmbeddedKafka
+from interceptors.testing.embedded_rabbitmq import EmbeddedRabbitMQ
 from interceptors.tracing import Configuration
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ PAGES = {
 NOT_RUN = {
     "CONTRIBUTING.md": 1,
     "README.md": 1,
+    "docs/howto/hook-up-celery.md": 1,
     "docs/tutorial/first-sealed-trace.md": 1,
 }
 """How many blocks of a page are not run. A new one needs a place here as well as its reason there."""
@@ -161,12 +163,18 @@ def bootstrap() -> Iterator[str]:
         yield kafka.bootstrap_servers
 
 
+@pytest.fixture
+def amqp_url() -> Iterator[str]:
+    with EmbeddedRabbitMQ() as broker:
+        yield broker.url
+
+
 @pytest.mark.parametrize("name", [name for name in PAGES if list(blocks(PAGES[name]))])
 async def test_what_a_page_shows_holds(
-    name: str, bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, bootstrap: str, amqp_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"__name__": "__page__", "bootstrap": bootstrap}
+    names: dict[str, Any] = {"__name__": "__page__", "bootstrap": bootstrap, "amqp_url": amqp_url}
     printed = ""
     for block in blocks(PAGES[name]):
         match block:
