@@ -111,7 +111,10 @@ def strategies(side: Side) -> dict[str, Callable[..., Any]]:
     build = build_tracer(task.name, task, app=side.app)
     found: dict[str, Callable[..., Any]] = {}
     consumer = SimpleNamespace(
-        strategies=found, connection_errors=(), update_strategies=lambda: found.update({task.name: run})
+        strategies=found,
+        connection_errors=(),
+        task_consumer=side.app.amqp.TaskConsumer(side.app.connection().channel()),
+        update_strategies=lambda: found.update({task.name: run}),
     )
     for step in side.app.steps["consumer"]:
         step(consumer).create(consumer)

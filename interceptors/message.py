@@ -33,7 +33,7 @@ class Message(NamedTuple):
     Celery. Receiving only."""
     via: str = ""
     """Another physical name that the message came by: the exchange that an AMQP queue has it from. It counts
-    only where the policy lists no channel for the destination. Receiving only."""
+    only where the policy lists no channel for the destination."""
     redelivered: bool | None = None
     """Whether the broker says that it has delivered the message before; None where the coordinate alone
     tells. Receiving only."""

@@ -10,6 +10,7 @@ from celery.local import Proxy
 from interceptors.celery.publishing import TracedProducer
 from interceptors.celery.working import begin, end, verifying_step
 from interceptors.errors import ConfigurationError
+from interceptors.tracing import Following
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -37,6 +38,7 @@ def connect(app: Celery, tracing: Tracing) -> None:
     connection = _Connection(app, tracing)
     app.send_task = connection.send_task  # keeps the connection for as long as the app lives
     app.steps["consumer"].add(verifying_step(tracing))
+    app.loader.on_process_cleanup = connection.on_process_cleanup
     signals.task_prerun.connect(connection.on_prerun)
     signals.task_postrun.connect(connection.on_postrun)
     signals.worker_process_shutdown.connect(connection.on_process_shutdown)
@@ -49,6 +51,8 @@ class _Connection:
         self._app = app
         self._tracing = tracing
         self._send_task = app.send_task
+        self._clean_up = app.loader.on_process_cleanup
+        self._following = Following()
 
     def send_task(  # noqa: PLR0917 - Celery's signature
         self,
@@ -77,12 +81,20 @@ class _Connection:
     def on_prerun(self, task: Any = None, **_: object) -> None:
         """Begin the processing of a task of this app."""
         if task is not None and task.app is self._app:
-            begin(self._tracing, task)
+            begin(self._tracing, task, self._following)
 
     def on_postrun(self, task: Any = None, state: Any = None, retval: object = None, **_: object) -> None:
         """End it."""
         if task is not None and task.app is self._app:
             end(task.request, state, retval)
+
+    def on_process_cleanup(self) -> None:
+        """Put back what was current before a task, once every receiver of `task_postrun` has been called.
+
+        Another tracer that was told of the task after us makes current again, after us, what it found: ours.
+        """
+        self._following.end_finished()
+        self._clean_up()
 
     def on_process_shutdown(self, **_: object) -> None:
         """Hand over what a child has recorded: it ends without its hooks at exit being run."""

@@ -69,7 +69,7 @@ class TracedProducer(Delegate):
         raise ConfigurationError(msg)
 
     def _publish_task(self, body: Any, headers: dict[str, Any], options: dict[str, Any]) -> Any:
-        message = sent(headers, options["exchange"], options["routing_key"])
+        message = sent(headers, options["exchange"], options["routing_key"], options.get("declare"))
         with _lost(headers), self._tracing.send(message, attempt=_attempt(headers)) as sending:
             if sending.span is not None:
                 sending.span.task_name = message.type

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps, signals, states
 
-from interceptors.celery.message import SYSTEM, received
+from interceptors.celery.message import SYSTEM, lasting_name, received
 from interceptors.celery.publishing import RECEIPT
 from interceptors.envelope import HEADER_NAME
 from interceptors.errors import RejectedError
@@ -18,7 +18,7 @@ from interceptors.tracing import Delegate, Processing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from interceptors.tracing import Tracing
+    from interceptors.tracing import Following, Tracing
 
     Strategy = Callable[..., Any]
 
@@ -64,7 +64,8 @@ class _Verified(Delegate):
 def _verified(tracing: Tracing, strategy: Strategy, consumer: Any) -> Strategy:
     def handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **options: Any) -> Any:
         headers = message.headers if isinstance(message.headers, dict) else {}
-        receipt = receive(tracing, headers, message.delivery_info or {})
+        info = message.delivery_info or {}
+        receipt = receive(tracing, headers, info, _queue(tracing, consumer, info))
         if receipt.rejected:
             error = RejectedError(
                 channel=receipt.channel.name, verdict=str(receipt.verdict), coordinate=_coordinate(headers)
@@ -76,27 +77,44 @@ def _verified(tracing: Tracing, strategy: Strategy, consumer: Any) -> Strategy:
     return handle
 
 
-def receive(tracing: Tracing, headers: Mapping[str, Any], delivery_info: Mapping[str, Any]) -> Receipt:
+def _queue(tracing: Tracing, consumer: Any, delivery_info: Mapping[str, Any]) -> str:
+    """Give the queue that a message was taken from, as far as it can be told.
+
+    A name that it was routed by, and that belongs to none of this worker's queues, says nothing: else it
+    would be the publisher who chose whether the policy refuses. So the strictest of the queues counts.
+    """
+    name = lasting_name(delivery_info.get("exchange"), delivery_info.get("routing_key"))
+    queues = consumer.task_consumer.queues
+    if any(name in {queue.name, lasting_name(queue.exchange, queue.routing_key)} for queue in queues):
+        return name
+    return tracing.policy.strictest(SYSTEM, [queue.name for queue in queues])
+
+
+def receive(
+    tracing: Tracing, headers: Mapping[str, Any], delivery_info: Mapping[str, Any], queue: str = ""
+) -> Receipt:
     """Verify a task's message.
 
     Args:
         tracing: the service's tracing.
         headers: as they came.
         delivery_info: the broker's word.
+        queue: where it was taken from, where that is known.
     """
-    message = received(headers, delivery_info)
+    message = received(headers, delivery_info, queue)
     wanted = tracing.opening_keys_wanted(message.envelopes)
     if wanted is not None:
         wanted()
     return tracing.receive(message, consumer=SYSTEM)
 
 
-def begin(tracing: Tracing, task: Any) -> None:
+def begin(tracing: Tracing, task: Any, following: Following) -> None:
     """Open the processing of a task that is about to run, and strip its request.
 
     Args:
         tracing: the service's tracing.
         task: the task; its request gets a `receipt`, as a record of Kafka has one, and a `processing`.
+        following: where the processing is kept until it is certainly over.
     """
     request = task.request
     if request.is_eager:  # nothing has crossed a bus
@@ -107,7 +125,9 @@ def begin(tracing: Tracing, task: Any) -> None:
     if not isinstance(receipt, Receipt):
         # The worker was started before `connect` was called: what must be refused can't be any more.
         logger.error("a task was received unverified; call connect(app, tracing) where the app is made")
-        receipt = receive(tracing, fields, request.delivery_info or {})
+        info = dict(request.delivery_info or {})
+        # Here, the worker has put "no" where nothing was said.
+        receipt = receive(tracing, fields, info | {"redelivered": info.get("redelivered") or None})
     fields.pop(HEADER_NAME, None)
     if custom:
         custom = {name: value for name, value in custom.items() if name not in {RECEIPT, HEADER_NAME}}
@@ -116,7 +136,7 @@ def begin(tracing: Tracing, task: Any) -> None:
     request.processing = tracing.process(SYSTEM, receipt)
     if request.processing.span is not None:
         request.processing.span.task_name = task.name
-    request.processing.__enter__()
+    following.open(request.processing)
 
 
 def end(request: Any, state: str | None, outcome: object) -> None:

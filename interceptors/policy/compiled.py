@@ -44,6 +44,9 @@ class Accept(StrEnum):
     """Envelopes are stripped unopened, and nothing is recorded."""
 
 
+_STRICTNESS = {Accept.NONE: 0, Accept.OPTIONAL: 1, Accept.REQUIRED: 2, Accept.REJECT: 3}
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """The rules of one channel."""
@@ -120,6 +123,18 @@ class Policy:
             found = found or (replace(rules, name=via or destination),)
             self._found.set(place, found)
         return found
+
+    def strictest(self, system: str, names: Sequence[str]) -> str:
+        """Give the one of several physical names whose channel accepts least, for where it can't be told.
+
+        Args:
+            system: the bus.
+            names: one or more.
+        """
+        return max(
+            names,
+            key=lambda name: max(_STRICTNESS[channel.accept] for channel in self.channels(system, name)),
+        )
 
     def _listed(self, system: str, name: str) -> tuple[Channel, ...]:
         listed = list(self._exact.get((system, name), ()))

@@ -200,7 +200,8 @@ def test_every_span_of_every_pool_arrives(warehouse: Warehouse, pool: tuple[str,
         (span.context.trace_id.hex(), span.context.span_id.hex()) for span in sent
     }
     if pool is PREFORK:
-        assert len({run["pid"] for run in runs}) >= 3
+        # Eight runs, at most three in a child.
+        assert len({run["pid"] for run in [*runs, *warehouse.runs("restock")]}) >= 3
 
     first, second = sorted(warehouse.spans("process", "restock"), key=lambda span: len(span["links"]))
     (retry,) = warehouse.spans("send", "restock")

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interceptors import Tracing, Verdict
-from interceptors.celery.message import destination, sent
+from interceptors.celery.message import lasting_name, sent
 from interceptors.celery.working import receive
 from interceptors.envelope import HEADER_NAME, to_text
 from interceptors.keys import MemoryKeys
@@ -84,7 +84,7 @@ def test_whatever_stands_beside_it_an_envelope_opens_where_it_belongs(
 ) -> None:
     own = {"task": "place", "id": "1"}
     tracing = tracings[0]
-    envelope = tracing.send(sent(own, "", "orders")).envelope
+    envelope = tracing.send(sent(own, "", "orders", None)).envelope
     assert envelope is not None
     receipt = receive(
         tracing,
@@ -103,8 +103,10 @@ def test_whatever_stands_beside_it_an_envelope_opens_where_it_belongs(
         (Exchange("fanout"), None, "fanout"),
         (Exchange(None), None, ""),
         (None, None, ""),
+        ("celery_delayed_27", "0." * 27 + "1.orders", "orders"),
+        ("celery_delayed_27", "0.1.orders", "0.1.orders"),
         (7, b"orders", ""),
     ],
 )
 def test_a_queue_is_named_by_its_routing_key(exchange: object, routing_key: object, name: str) -> None:
-    assert destination(exchange, routing_key) == name
+    assert lasting_name(exchange, routing_key) == name
