@@ -92,10 +92,12 @@ class TracedProducer(Delegate):
         sending = self._tracing.send(Message(SYSTEM, topic, value))
         if sending.span is not None:
             sending.span.tombstone = value is None
+        method = self._wrapped.send
         if sending.seals:
             bare = without_clear(bare)
-        # Its record builder takes plain lists only, which another tracer would append a clear context to.
-        send = partial(without_peers(self._wrapped.send), topic, value, key, partition, timestamp_ms)
+            # Its record builder takes plain lists only, which another tracer would append a clear context to.
+            method = without_peers(method)
+        send = partial(method, topic, value, key, partition, timestamp_ms)
         if sending.envelope is None:
             return await self._sent([sending], send, bare)
         return await self._sent([sending], send, [*bare, (HEADER_NAME, sending.envelope)], lambda: bare)
