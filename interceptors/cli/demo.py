@@ -18,6 +18,20 @@ def demo(
             "--kafka", metavar="HOST:PORT", help="Run on this broker instead of one inside the process."
         ),
     ] = None,
+    rabbitmq: Annotated[
+        str | None,
+        typer.Option(
+            "--rabbitmq", metavar="URL", help="Send the payments through this RabbitMQ instead of Kafka."
+        ),
+    ] = None,
+    celery_broker: Annotated[
+        str | None,
+        typer.Option(
+            "--celery-broker",
+            metavar="URL",
+            help="Run the tasks on this Redis or RabbitMQ instead of a broker inside the process.",
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where to leave what the run has made.")
     ] = Path("demo-out"),
@@ -26,4 +40,12 @@ def demo(
     # Only here: the demonstration's clients are an extra, and no other verb needs them.
     from interceptors.demo import run  # noqa: PLC0415 - see above
 
-    raise typer.Exit(run(input_path=input_path, out=out, kafka=kafka, console=Console()))
+    status = run(
+        input_path=input_path,
+        out=out,
+        kafka=kafka,
+        rabbitmq=rabbitmq,
+        celery_broker=celery_broker,
+        console=Console(),
+    )
+    raise typer.Exit(status)

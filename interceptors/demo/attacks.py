@@ -1,90 +1,120 @@
-"""An attacker with the broker's rights and no key."""
+"""An attacker with the brokers' rights and no key."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from aiokafka import AIOKafkaProducer
-
-from interceptors.demo.setup import ORDERS, PAYMENTS, REFUNDS
+from interceptors.demo import topics
+from interceptors.demo.setup import BOOKINGS, CAPTURE, CHARGES, ORDERS, PAYMENTS, REFUND, REFUNDS
+from interceptors.demo.wire import Queued, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from interceptors.demo.services import Coordinate
+    from interceptors.demo.queues import Onlooker
     from interceptors.demo.setup import Setup
-    from interceptors.demo.wire import Headers, Raw
+    from interceptors.demo.wire import Lying
+    from interceptors.message import Coordinate
 
 _KID = slice(2, 18)
+_CLEAR = ("traceparent", b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01")
 
 
 class Attack(NamedTuple):
-    """One thing that the attacker does to a record."""
+    """One thing that the attacker does to a message."""
 
     name: str
-    channel: str
-    """Where the forged record goes."""
-    raw: Raw
-    headers: Headers
+    forged: Lying
+    """What he writes, to where it says that it lies."""
     expected: str
     """The verdict that it has to get."""
 
 
-def plan(setup: Setup, topic: Sequence[Raw]) -> list[Attack]:
-    """Make the attacks out of what the topics hold.
+def plan(setup: Setup, genuine: Sequence[Lying]) -> list[Attack]:
+    """Make the attacks out of what the services have sent.
 
     Args:
-        setup: the topics' names.
-        topic: every record there is.
+        setup: the names on the buses.
+        genuine: every message there is.
 
     Returns:
-        The attacks that can be made; moving to another tenant takes two tenants.
+        The attacks that can be made; moving to another tenant takes two tenants, and the one on RabbitMQ
+        takes messages there.
     """
-    orders = [raw for raw in topic if raw.topic == setup.topic(ORDERS) and raw.envelope]
-    payments = [raw for raw in topic if raw.topic == setup.topic(PAYMENTS) and raw.envelope]
-    if not orders or not payments:
+    records = [message for message in genuine if isinstance(message, Record)]
+    queued = [message for message in genuine if isinstance(message, Queued)]
+    orders = [record for record in records if record.topic == setup.place(ORDERS) and record.envelope]
+    bookings = [record for record in records if record.topic == setup.place(BOOKINGS)]
+    return [
+        *_on_orders(orders),
+        *(
+            Attack("moved to another topic", booking._replace(topic=setup.place(REFUNDS)), "invalid")
+            for booking in bookings[:1]
+        ),
+        *_on_queues(setup, queued),
+    ]
+
+
+def _on_orders(orders: Sequence[Record]) -> list[Attack]:
+    if not orders:
         return []
-    victim, payment = orders[0], payments[0]
+    victim = orders[0]
     envelope = victim.envelope or b""
     altered = envelope[:-20] + bytes((envelope[-20] ^ 1,)) + envelope[-19:]
-    attacks = [
-        Attack("envelope altered: one bit", ORDERS, victim, victim.with_envelope(altered), "invalid"),
-        Attack("moved to another topic", REFUNDS, payment, payment.headers, "invalid"),
-        Attack("replayed: the whole record, again", ORDERS, victim, victim.headers, "replay"),
-        Attack("removed", ORDERS, victim, victim.with_envelope(None), "missing"),
-        Attack(
-            "replaced by a clear traceparent",
-            ORDERS,
-            victim,
-            (*victim.with_envelope(None), ("traceparent", b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01")),
-            "missing",
-        ),
-    ]
-    other = next((raw for raw in orders if (raw.envelope or b"")[_KID] != envelope[_KID]), None)
+    bare = victim.with_envelope(None)
+    attacks = [Attack("envelope altered: one bit", victim.with_envelope(altered), "invalid")]
+    other = next((record for record in orders if (record.envelope or b"")[_KID] != envelope[_KID]), None)
     if other is not None and other.envelope is not None:
         relabelled = envelope[:2] + other.envelope[_KID] + envelope[18:]
-        attacks[2:2] = [
-            Attack(
-                "moved to another tenant's message", ORDERS, other, other.with_envelope(envelope), "invalid"
-            ),
-            Attack(
-                "relabelled as another tenant's", ORDERS, other, other.with_envelope(relabelled), "invalid"
-            ),
+        attacks += [
+            Attack("moved to another tenant's message", other.with_envelope(envelope), "invalid"),
+            Attack("relabelled as another tenant's", other.with_envelope(relabelled), "invalid"),
         ]
+    return [
+        *attacks,
+        Attack("replayed: the whole record, again", victim, "replay"),
+        Attack("removed", bare, "missing"),
+        Attack("replaced by a clear traceparent", bare._replace(headers=(*bare.headers, _CLEAR)), "missing"),
+    ]
+
+
+def _on_queues(setup: Setup, queued: Sequence[Queued]) -> list[Attack]:
+    attacks = []
+    for message in queued:
+        if message.queue == setup.place(PAYMENTS):
+            body = json.dumps({"order_id": "forged", "total": None}).encode()
+            forged = message._replace(id="forged", body=body)
+            attacks.append(Attack("moved to another message, on RabbitMQ", forged, "invalid"))
+            break
+    for message in queued:
+        if message.queue == setup.place(CHARGES) and message.type == CAPTURE:
+            headers = message.headers | {"task": REFUND}
+            forged = message._replace(type=REFUND, headers=headers)
+            attacks.append(Attack("re-published as another task, on Celery", forged, "invalid"))
+            break
     return attacks
 
 
-async def launch(setup: Setup, servers: str, attacks: Sequence[Attack]) -> dict[Coordinate, Attack]:
-    """Write the forged records.
+async def launch(
+    servers: str, onlookers: Mapping[str, Onlooker], attacks: Sequence[Attack]
+) -> dict[Coordinate, Attack]:
+    """Write the forged messages.
+
+    Args:
+        servers: Kafka.
+        onlookers: by queue.
+        attacks: which.
 
     Returns:
         Where each came to lie.
     """
     placed: dict[Coordinate, Attack] = {}
-    async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
-        for attack in attacks:
-            topic = setup.topic(attack.channel)
-            raw = attack.raw
-            sent = await producer.send_and_wait(topic, raw.value, key=raw.key, headers=list(attack.headers))
-            placed[topic, sent.partition, sent.offset] = attack
+    for attack in attacks:
+        if isinstance(attack.forged, Record):
+            (record,) = await topics.write(servers, [attack.forged])
+            placed[record.place] = attack
+        else:
+            await onlookers[attack.forged.queue].write(attack.forged)
+            placed[attack.forged.place] = attack
     return placed

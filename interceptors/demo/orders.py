@@ -27,12 +27,12 @@ _PROBLEMS = {
 _Name = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=64)]
 
 
-class _Customer(pydantic.BaseModel):
+class _Customer(pydantic.BaseModel, extra="allow"):
     id: _Name
     email: _Name
 
 
-class _Fields(pydantic.BaseModel):
+class _Fields(pydantic.BaseModel, extra="allow"):
     """What the services need of an order; it may hold anything besides."""
 
     order_id: _Name
@@ -49,7 +49,7 @@ class Order(NamedTuple):
     customer_id: str
     email: str
     body: bytes
-    """The line as it was read: what travels."""
+    """What travels, as JSON: the order without the customer's e-mail address, which no service needs."""
 
     def __repr__(self) -> str:
         """Show no customer."""
@@ -87,14 +87,14 @@ def _sort(lines: Iterable[bytes]) -> tuple[list[Order], list[BadLine]]:
     orders: list[Order] = []
     bad: list[BadLine] = []
     for number, line in enumerate(lines, start=1):
-        body = line.removeprefix(codecs.BOM_UTF8).strip()
-        if not body:
+        text = line.removeprefix(codecs.BOM_UTF8).strip()
+        if not text:
             continue
-        if len(body) > _LARGEST:
+        if len(text) > _LARGEST:
             bad.append(BadLine(number, f"longer than {_LARGEST} bytes, which is more than a Kafka takes"))
             continue
         try:
-            found = _Fields.model_validate_json(body)
+            found = _Fields.model_validate_json(text)
         except pydantic.ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             place = ".".join(str(step) for step in first["loc"])
@@ -102,5 +102,6 @@ def _sort(lines: Iterable[bytes]) -> tuple[list[Order], list[BadLine]]:
             bad.append(BadLine(number, f"{place}: {problem}" if place else "not a JSON object"))
             continue
         customer = found.customer
+        body = found.model_dump_json(exclude={"customer": {"email"}}).encode()
         orders.append(Order(found.order_id, found.merchant, customer.id, customer.email, body))
     return orders, bad

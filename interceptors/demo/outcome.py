@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from interceptors.demo.setup import RECEIVER
+from interceptors.spans import Operation
+
 if TYPE_CHECKING:
+    from interceptors.demo.arrivals import Arrival
     from interceptors.demo.attacks import Attack
     from interceptors.demo.orders import BadLine, Order
-    from interceptors.demo.services import Arrival, Coordinate
     from interceptors.demo.setup import Setup
-    from interceptors.demo.wire import Raw
+    from interceptors.demo.wire import Lying, Queued, Record
+    from interceptors.message import Coordinate
     from interceptors.spans import Span
 
 
@@ -19,8 +23,12 @@ class Outcome(NamedTuple):
     setup: Setup
     orders: list[Order]
     bad_lines: list[BadLine]
-    genuine: list[Raw]
-    """The records of the services, before the attacks."""
+    genuine: list[Lying]
+    """The messages of the services, before the attacks."""
+    records: list[Record]
+    """The topics as they lie, attacks included."""
+    queued: list[Queued]
+    """The same of the queues."""
     arrivals: dict[Coordinate, Arrival]
     attacks: dict[Coordinate, Attack]
     spans: list[Span]
@@ -46,3 +54,19 @@ class Outcome(NamedTuple):
             for place, attack in self.attacks.items()
             if place not in self.arrivals or self.arrivals[place].verdict != attack.expected
         ]
+
+    def sent(self) -> list[tuple[Lying, Span]]:
+        """Give the genuine messages with the span that sent each, those of one order beside each other.
+
+        Only its envelope says which that is, so each is opened as its receiver does.
+        """
+        spans = {span.context.span_id: span for span in self.spans if span.operation is Operation.SEND}
+        sent = []
+        for lying in self.genuine:
+            receiver = self.setup.tracings[RECEIVER[self.setup.channel(lying.lies_on)]]
+            opened = receiver.receive(lying.message, consumer="report").opened
+            span = spans.get(opened.context.span_id) if opened else None
+            if span is not None:
+                sent.append((lying, span))
+        first = {span.context.trace_id: number for number, (_, span) in reversed(list(enumerate(sent)))}
+        return sorted(sent, key=lambda pair: (first[pair[1].context.trace_id], pair[1].start))

@@ -14,38 +14,37 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from rich.markup import escape
 from rich.table import Table
-from rich.tree import Tree
 
-from interceptors.demo.setup import DEADLINE_S, LEDGER, ORDERS, PAYMENTS
+from interceptors.demo.setup import BOOKINGS, DEADLINE_S, LEDGER, ORDERS, SERVICES
+from interceptors.envelope import HEADER_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
     from interceptors.demo.outcome import Outcome
-    from interceptors.demo.wire import Raw
+    from interceptors.demo.wire import Lying
     from interceptors.spans import Span
 
 _SHOWN_TENANTS = 4
-_SHOWN_TRACES = 2
-_SHOWN_RECORDS = 4
+_SHOWN_TRACES = 1
+_SHOWN_ORDERS = 1
 _NS_PER_MS = 1_000_000
 
 
-def report(console: Console, outcome: Outcome, records: Sequence[Raw], out: Path) -> None:
+def report(console: Console, outcome: Outcome, out: Path) -> None:
     """Print the report.
 
     Args:
         console: where.
         outcome: what happened.
-        records: the topics as they lie, attacks included.
         out: where the files are.
     """
     _trees(console, outcome)
     _without_keys(console, outcome)
     _attacks(console, outcome)
-    _summary(console, outcome, records, out)
+    _summary(console, outcome, out)
 
 
 def _trees(console: Console, outcome: Outcome) -> None:
@@ -54,7 +53,7 @@ def _trees(console: Console, outcome: Outcome) -> None:
         traces[span.tenant][span.context.trace_id].append(span)
     for tenant, of_tenant in list(traces.items())[:_SHOWN_TENANTS]:
         console.rule(f"[bold]What the key holder of {escape(tenant)} sees", align="left")
-        whole = [spans for spans in of_tenant.values() if len({span.service for span in spans}) > 1]
+        whole = [spans for spans in of_tenant.values() if {span.service for span in spans} == SERVICES]
         for spans in whole[:_SHOWN_TRACES]:
             console.print(_tree(spans))
         if len(of_tenant) > _SHOWN_TRACES:
@@ -64,70 +63,67 @@ def _trees(console: Console, outcome: Outcome) -> None:
         console.print(f"… and {len(traces) - _SHOWN_TENANTS} more tenants, in spans.jsonl\n")
 
 
-def _tree(spans: Sequence[Span]) -> Tree:
+def _tree(spans: Sequence[Span]) -> Table:
     by_parent: dict[bytes | None, list[Span]] = defaultdict(list)
     known = {span.context.span_id for span in spans}
     for span in sorted(spans, key=lambda span: span.start):
         by_parent[span.parent_span_id if span.parent_span_id in known else None].append(span)
-    tree = Tree(f"trace [cyan]{spans[0].context.trace_id.hex()}[/cyan]")
+    tree = Table(box=None, padding=(0, 2, 0, 0))
+    tree.add_column(f"trace {spans[0].context.trace_id.hex()}", header_style="cyan", no_wrap=True)
+    tree.add_column("service", style="bold")
+    tree.add_column("later", style="magenta", justify="right")
+    tree.add_column("took", justify="right")
+    tree.add_column("verdict", style="green")
 
-    def grow(branch: Tree, parent: Span | None) -> None:
+    def grow(parent: Span | None, depth: int) -> None:
         for span in by_parent[parent.context.span_id if parent else None]:
-            waited = (
-                f"  [magenta]+{(span.start - parent.start) / _NS_PER_MS:.1f} ms[/magenta]" if parent else ""
+            words = (span.operation.operation, span.channel, span.task_name)
+            tree.add_row(
+                " " * depth + "└ " + escape(" ".join(filter(None, words))),
+                span.service,
+                _ms(span.start - parent.start) if parent else "",
+                _ms(span.end - span.start),
+                span.verdict or "",
             )
-            took = (span.end - span.start) / _NS_PER_MS
-            name = f"{span.operation.operation} {span.channel}"
-            verdict = f"  [green]{span.verdict}[/green]" if span.verdict else ""
-            grow(
-                branch.add(f"{name}  [bold]{span.service}[/bold]{waited}  took {took:.1f} ms{verdict}"), span
-            )
+            grow(span, depth + 1)
 
-    grow(tree, None)
+    grow(None, 0)
     return tree
 
 
+def _ms(nanoseconds: int) -> str:
+    return f"{nanoseconds / _NS_PER_MS:.1f} ms"
+
+
 def _without_keys(console: Console, outcome: Outcome) -> None:
-    console.rule("[bold]The same messages, to a reader of the topics without keys", align="left")
+    console.rule("[bold]The same messages, to a reader of topics and queues without keys", align="left")
     table = Table(show_lines=True)
-    table.add_column("record")
+    table.add_column("message")
     table.add_column("sealed: what lies in its headers", overflow="fold")
     table.add_column("plain OpenTelemetry: what would lie there", overflow="fold")
-    for raw, span in _sent(outcome)[:_SHOWN_RECORDS]:
-        envelope = raw.envelope or b""
+    sent = outcome.sent()
+    traces = list(dict.fromkeys(span.context.trace_id for _, span in sent))
+    emails = _emails(outcome, sent)
+    for lying, span in sent:
+        if span.context.trace_id not in traces[:_SHOWN_ORDERS]:
+            continue
+        envelope = lying.envelope or b""
         table.add_row(
-            f"{raw.topic.partition('.')[2]}\n{raw.partition}/{raw.offset}",
-            f"sealed-trace: {envelope[:24].hex()}…\n{len(envelope)} bytes",
-            escape("\n".join(f"{name}: {value}" for name, value in _in_clear(outcome, span).items())),
+            f"{span.channel}\n{lying.label}",
+            f"{HEADER_NAME}: {envelope[:24].hex()}…\n{len(envelope)} bytes",
+            escape("\n".join(f"{name}: {value}" for name, value in _in_clear(span, emails).items())),
         )
     console.print(table)
-    sent = _sent(outcome)
-    traces = {span.context.trace_id for _, span in sent}
     console.print(
         f"In clear, this reader would have put {len(sent)} messages of {len(outcome.genuine)} together into "
         f"{len(traces)} traces across services, with each customer's e-mail address.\nSealed, the reader "
-        f"learns which sender key sealed each, and that there is an envelope.\n",
+        f"learns which sender key sealed each, and that there is an envelope.\nWhat the buses and the "
+        f"services write themselves stays as it is: keys, bodies, and Celery's ids of a chain's tasks.\n",
         highlight=False,
     )
 
 
-def _sent(outcome: Outcome) -> list[tuple[Raw, Span]]:
-    """Give the genuine records with the span that sent each, those of one order beside each other."""
-    spans = {
-        (span.channel, span.partition, span.offset): span
-        for span in outcome.spans
-        if span.operation.operation == "send"
-    }
-    sent = [
-        (raw, spans[place])
-        for raw in outcome.genuine
-        if (place := (raw.topic.partition(".")[2], raw.partition, raw.offset)) in spans
-    ]
-    order = {span.context.trace_id: number for number, (_, span) in reversed(list(enumerate(sent)))}
-    return sorted(sent, key=lambda pair: (order[pair[1].context.trace_id], pair[1].start))
-
-
-def _in_clear(outcome: Outcome, span: Span) -> dict[str, str]:
+def _in_clear(span: Span, emails: Mapping[bytes, str]) -> dict[str, str]:
     """Let OpenTelemetry's own propagators write what an application usually gives them."""
     headers: dict[str, str] = {}
     ids = SpanContext(
@@ -137,7 +133,6 @@ def _in_clear(outcome: Outcome, span: Span) -> dict[str, str]:
         trace_flags=TraceFlags(span.context.flags),
     )
     context = set_span_in_context(NonRecordingSpan(ids))
-    emails = _emails(outcome)
     if span.context.trace_id in emails:
         context = baggage.set_baggage("user.email", emails[span.context.trace_id], context)
     context = baggage.set_baggage("tenant", span.tenant, context)
@@ -146,12 +141,13 @@ def _in_clear(outcome: Outcome, span: Span) -> dict[str, str]:
     return headers
 
 
-def _emails(outcome: Outcome) -> dict[bytes, str]:
+def _emails(outcome: Outcome, sent: Sequence[tuple[Lying, Span]]) -> dict[bytes, str]:
+    """Give each trace's customer, whom an application in clear would have told everyone of."""
     by_body = {order.body: order.email for order in outcome.orders}
     return {
-        span.context.trace_id: by_body[raw.value]
-        for raw, span in _sent(outcome)
-        if raw.topic == outcome.setup.topic(ORDERS) and raw.value in by_body
+        span.context.trace_id: by_body[lying.message.body]
+        for lying, span in sent
+        if span.channel == ORDERS and lying.message.body in by_body
     }
 
 
@@ -174,7 +170,7 @@ def _attacks(console: Console, outcome: Outcome) -> None:
     console.print(table)
 
 
-def _summary(console: Console, outcome: Outcome, records: Sequence[Raw], out: Path) -> None:
+def _summary(console: Console, outcome: Outcome, out: Path) -> None:
     arrived = len(outcome.arrivals)
     expected = sum(outcome.expected.values())
     found = len(outcome.attacks) - len(outcome.unrecognised)
@@ -189,14 +185,16 @@ def _summary(console: Console, outcome: Outcome, records: Sequence[Raw], out: Pa
     if outcome.left_out:
         console.print(f"Attacks left out, since they take two tenants: {outcome.left_out}.")
     for text in (
-        f"{out / 'topic.jsonl'}: {len(records)} records as they lie on the topics",
+        f"{out / 'topic.jsonl'}: {len(outcome.records)} records as they lie on the topics",
+        f"{out / 'queues.jsonl'}: {len(outcome.queued)} messages as they lay in the queues",
         f"{out / 'spans.jsonl'}: {len(outcome.spans)} spans",
     ):
         console.print(text, soft_wrap=True, markup=False)
-    payment = next((raw for raw in outcome.genuine if raw.topic == outcome.setup.topic(PAYMENTS)), None)
-    if payment is not None and payment.envelope is not None:
+    place = outcome.setup.place(BOOKINGS)
+    booking = next((lying for lying in outcome.genuine if lying.lies_on == place), None)
+    if booking is not None and booking.envelope is not None:
         console.print("Open an envelope by hand, as the ledger does:")
         program = sys.argv[0] if Path(sys.argv[0]).name == "interceptors" else "interceptors"
         keys = str(outcome.setup.key_file(LEDGER))
-        words = [program, "open", "--keys", keys, "--channel", PAYMENTS, payment.envelope.hex()]
+        words = [program, "open", "--keys", keys, "--channel", BOOKINGS, booking.envelope.hex()]
         console.print(shlex.join(words), soft_wrap=True, highlight=False, markup=False)

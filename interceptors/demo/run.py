@@ -3,50 +3,60 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from aiokafka.errors import KafkaError
+from kombu.exceptions import OperationalError
 
-from interceptors.demo.attacks import launch, plan
+from interceptors.demo import wire
+from interceptors.demo.brokers import brokers, unreachable
 from interceptors.demo.orders import SAMPLE, read_orders
-from interceptors.demo.outcome import Outcome
 from interceptors.demo.report import report
-from interceptors.demo.services import Arrivals, checkout, ledger, storefront
-from interceptors.demo.setup import CHECKOUT, DEADLINE_S, LEDGER, ORDERS, REFUNDS, RETRY_WINDOW_S, Setup
-from interceptors.demo.wire import create_topics, read_all, write_topic
+from interceptors.demo.setup import Setup
+from interceptors.demo.traffic import traffic
 from interceptors.errors import ConfigurationError
 from interceptors.spans import JsonLinesSink, MemorySink
-from interceptors.testing.embedded_kafka import EmbeddedKafka
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from rich.console import Console
 
+    from interceptors.demo.brokers import Brokers
     from interceptors.demo.orders import BadLine, Order
-
+    from interceptors.demo.outcome import Outcome
 
 _EMBEDDED_BYTES = 3_000_000
+_BROKER_ERRORS = (KafkaError, AMQPError, ChannelInvalidStateError, OperationalError, OSError)
 
 
-def run(*, input_path: Path | None, out: Path, kafka: str | None, console: Console) -> int:
+def run(
+    *,
+    input_path: Path | None,
+    out: Path,
+    kafka: str | None,
+    console: Console,
+    rabbitmq: str | None = None,
+    celery_broker: str | None = None,
+) -> int:
     """Run the demonstration.
 
     Args:
         input_path: the orders, JSON lines; None for the sample.
-        out: where `topic.jsonl`, `spans.jsonl` and the keys of this run go.
+        out: where `topic.jsonl`, `queues.jsonl`, `spans.jsonl` and the keys of this run go.
         kafka: `host:port` of a broker; None for the embedded one.
         console: where the report goes.
+        rabbitmq: the URL of a broker for the payments; None to send them through Kafka.
+        celery_broker: the URL of Celery's broker; None for one inside the process.
 
     Returns:
         The exit status: 0, or 1 where a line of the input was bad, a message was lost, or an attack did not
         get its verdict.
 
     Raises:
-        ConfigurationError: the input holds no order, a file can't be read or written, or the broker can't
-            be reached.
+        ConfigurationError: the input holds no order, a file can't be read or written, or a broker can't be
+            reached.
     """
     path = input_path or SAMPLE
     orders, bad_lines = read_orders(path)
@@ -63,73 +73,45 @@ def run(*, input_path: Path | None, out: Path, kafka: str | None, console: Conso
         )
         raise ConfigurationError(msg)
     sink = MemorySink()
-    _make_folder(out)
-    setup = Setup(out / "keys", [order.merchant for order in orders], sink)
-    with _broker(kafka) as servers:
+    with brokers(kafka, rabbitmq, celery_broker) as given:
+        _make_folder(out)
+        setup = Setup(out / "keys", [order.merchant for order in orders], sink)
         try:
-            outcome = asyncio.run(_traffic(setup, servers, orders, bad_lines, created=kafka is None))
-            records = asyncio.run(read_all(servers, setup.topics()))
-        except (KafkaError, OSError, ExceptionGroup) as error:
-            failure = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-            if not isinstance(failure, (KafkaError, OSError)):
-                raise
-            msg = f"{servers}: {type(failure).__name__}; check the address, and that the broker is running"
-            raise ConfigurationError(msg) from None
+            outcome = _traffic(setup, given, orders, bad_lines, create=kafka is not None)
         finally:
             for tracing in setup.tracings.values():
                 tracing.close()
     (out / "spans.jsonl").unlink(missing_ok=True)
     JsonLinesSink(out / "spans.jsonl").export(sink.spans)
-    write_topic(out / "topic.jsonl", records)
+    wire.write(out / "topic.jsonl", outcome.records)
+    wire.write(out / "queues.jsonl", outcome.queued)
     outcome.spans.extend(sink.spans)
-    report(console, outcome, records, out)
+    report(console, outcome, out)
     return 1 if bad_lines or outcome.lost or outcome.unrecognised else 0
 
 
-async def _traffic(
-    setup: Setup, servers: str, orders: list[Order], bad_lines: list[BadLine], *, created: bool
+def _traffic(
+    setup: Setup, given: Brokers, orders: list[Order], bad_lines: list[BadLine], *, create: bool
 ) -> Outcome:
-    arrivals = Arrivals()
-    expected = {CHECKOUT: len(orders), LEDGER: len(orders)}
-    if not created:  # the embedded broker makes a topic when it is first asked for
-        await create_topics(servers, setup.topics())
-    async with asyncio.TaskGroup() as group:
-        services = [
-            group.create_task(checkout(setup, servers, arrivals)),
-            group.create_task(ledger(setup, servers, arrivals)),
-        ]
-        async with asyncio.timeout(DEADLINE_S):
-            await arrivals.wait_until_ready(CHECKOUT, LEDGER)
-            await storefront(setup, servers, orders)
-        await _settle(arrivals, expected)
-        genuine = await read_all(servers, setup.topics())
-        attacks = plan(setup, genuine)
-        await asyncio.sleep(RETRY_WINDOW_S)  # sooner than that, a replay is a producer's retry
-        placed = await launch(setup, servers, attacks)
-        # An attack on an order makes the checkout ask for a payment, as any order does.
-        expected[CHECKOUT] += sum(attack.channel == ORDERS for attack in attacks)
-        expected[LEDGER] += sum(attack.channel in (ORDERS, REFUNDS) for attack in attacks)
-        await _settle(arrivals, expected)
-        for service in services:
-            service.cancel()
-    return Outcome(setup, orders, bad_lines, genuine, arrivals.by_coordinate, placed, [], expected)
+    try:
+        return asyncio.run(traffic(setup, given, orders, bad_lines, create=create))
+    except (*_BROKER_ERRORS, ExceptionGroup) as error:
+        failures, others = ExceptionGroup("", [error]).split(_BROKER_ERRORS)
+        if failures is None or others is not None:
+            raise
+        raise _gone(given, _first(failures)) from None
 
 
-async def _settle(arrivals: Arrivals, expected: dict[str, int]) -> None:
-    """Wait until everything has arrived, or until it no longer will."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DEADLINE_S):
-            for service, count in expected.items():
-                await arrivals.wait_for(service, count)
+def _first(error: Exception) -> Exception:
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
-@contextlib.contextmanager
-def _broker(kafka: str | None) -> Iterator[str]:
-    if kafka is not None:
-        yield kafka
-        return
-    with EmbeddedKafka() as embedded:
-        yield embedded.bootstrap_servers
+def _gone(given: Brokers, error: Exception) -> ConfigurationError:
+    if isinstance(error, KafkaError):
+        return unreachable("--kafka", given.kafka, error)
+    return ConfigurationError(
+        f"a broker went away: {type(error).__name__}; check that each is running, and run it again"
+    )
 
 
 def _make_folder(out: Path) -> None:

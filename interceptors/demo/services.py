@@ -1,101 +1,54 @@
-"""The three services. Each is what an application would be; the tracing is in the two wrappers."""
+"""The services. Each is what an application would be; the tracing is in the wrappers and in `connect`.
+
+The Celery worker is in `worker`, and how the payments travel in `payments`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
+from aiokafka import AIOKafkaProducer
+from celery import chain
 
 from interceptors import kafka
-from interceptors.demo.setup import CHECKOUT, LEDGER, ORDERS, PAYMENTS, REFUNDS, STOREFRONT
+from interceptors.demo.consumer import kafka_consumer
+from interceptors.demo.payments import payments_in, payments_out
+from interceptors.demo.setup import (
+    AUTHORIZE,
+    BILLING,
+    BOOKINGS,
+    CAPTURE,
+    CHECKOUT,
+    LEDGER,
+    ORDERS,
+    REFUNDS,
+    STOREFRONT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from celery import Celery
+
+    from interceptors.demo.arrivals import Arrivals
+    from interceptors.demo.brokers import Brokers
     from interceptors.demo.orders import Order
     from interceptors.demo.setup import Setup
-    from interceptors.kafka import TracedRecord
-
-Coordinate = tuple[str, int, int]
 
 
-class Arrival(NamedTuple):
-    """What a service made of a message."""
-
-    service: str
-    verdict: str
-    answer: str | None
-    tenant: str | None
-
-
-class Arrivals:
-    """Every message that arrived, by where it lay on the topic."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.ready: set[str] = set()
-        self.by_coordinate: dict[Coordinate, Arrival] = {}
-        self._changed = asyncio.Event()
-
-    def note(self, service: str, record: TracedRecord) -> None:
-        """Note one."""
-        receipt = record.receipt
-        self.by_coordinate[record.topic, record.partition, record.offset] = Arrival(
-            service, str(receipt.verdict), receipt.answer, receipt.tenant
-        )
-        self._changed.set()
-
-    def listener(self, service: str) -> ConsumerRebalanceListener:
-        """Give a listener that notes when a service has been given its partitions."""
-        return _Assigned(self, service)
-
-    def say_ready(self, service: str) -> None:
-        """Note that a service receives from now on."""
-        self.ready.add(service)
-        self._changed.set()
-
-    async def wait_until_ready(self, *services: str) -> None:
-        """Wait until services receive."""
-        while not self.ready.issuperset(services):
-            self._changed.clear()
-            await self._changed.wait()
-
-    def count(self, service: str) -> int:
-        """Count what arrived at a service."""
-        return sum(arrival.service == service for arrival in self.by_coordinate.values())
-
-    async def wait_for(self, service: str, count: int) -> None:
-        """Wait until so many have arrived at a service."""
-        while self.count(service) < count:
-            self._changed.clear()
-            await self._changed.wait()
-
-
-class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    def __init__(self, arrivals: Arrivals, service: str) -> None:
-        self._arrivals = arrivals
-        self._service = service
-
-    def on_partitions_revoked(self, _revoked: object) -> None:
-        """Do nothing: there is nothing to commit."""
-
-    def on_partitions_assigned(self, _assigned: object) -> None:
-        """Note that messages come from now on."""
-        self._arrivals.say_ready(self._service)
-
-
-async def storefront(setup: Setup, servers: str, orders: Sequence[Order]) -> None:
+async def storefront(setup: Setup, brokers: Brokers, orders: Sequence[Order]) -> None:
     """Publish the orders, each for its own tenant."""
     tracing = setup.tracings[STOREFRONT]
-    async with kafka.TracedProducer(AIOKafkaProducer(bootstrap_servers=servers), tracing) as producer:
+    async with kafka.TracedProducer(AIOKafkaProducer(bootstrap_servers=brokers.kafka), tracing) as producer:
         sent = []
         for order in orders:
             with tracing.tenant(order.merchant):
                 sent.append(
                     await producer.send(
-                        setup.topic(ORDERS),
+                        setup.place(ORDERS),
                         order.body,
                         key=order.customer_id.encode(),
                         headers=[("content-type", b"application/json")],
@@ -104,35 +57,27 @@ async def storefront(setup: Setup, servers: str, orders: Sequence[Order]) -> Non
         await asyncio.gather(*sent)
 
 
-async def checkout(setup: Setup, servers: str, arrivals: Arrivals) -> None:
-    """Take orders, and ask the ledger to book their payments. The tenant is the order's sender's."""
-    tracing = setup.tracings[CHECKOUT]
-    consumer = _consumer(setup, servers, arrivals, CHECKOUT, ORDERS)
-    producer = kafka.TracedProducer(AIOKafkaProducer(bootstrap_servers=servers), tracing)
-    async with consumer, producer:
+async def checkout(setup: Setup, brokers: Brokers, arrivals: Arrivals) -> None:
+    """Take orders, and ask for their payments. The tenant is the order's sender's."""
+    consumer = kafka_consumer(setup, brokers, arrivals, CHECKOUT, ORDERS)
+    async with consumer, payments_out(setup, brokers) as pay:
         async for record in consumer:
             order = json.loads(record.value)
-            payment = {"order_id": order["order_id"], "total": order.get("total")}
-            await producer.send_and_wait(setup.topic(PAYMENTS), json.dumps(payment).encode(), key=record.key)
-            arrivals.note(CHECKOUT, record)
+            await pay({"order_id": order["order_id"], "total": order.get("total")})
+            arrivals.note(CHECKOUT, (record.topic, record.partition, record.offset), record.receipt)
 
 
-async def ledger(setup: Setup, servers: str, arrivals: Arrivals) -> None:
-    """Book payments and refunds."""
-    async with _consumer(setup, servers, arrivals, LEDGER, PAYMENTS, REFUNDS) as consumer:
+async def billing(setup: Setup, brokers: Brokers, arrivals: Arrivals, app: Celery) -> None:
+    """Have each payment charged, by a chain of two tasks."""
+    async with contextlib.aclosing(payments_in(setup, brokers, arrivals)) as payments:
+        async for place, payment, receipt in payments:
+            charge = chain(app.signature(AUTHORIZE, (payment,)), app.signature(CAPTURE))
+            await asyncio.to_thread(charge.apply_async)
+            arrivals.note(BILLING, place, receipt)
+
+
+async def ledger(setup: Setup, brokers: Brokers, arrivals: Arrivals) -> None:
+    """Book what was paid and what was refunded."""
+    async with kafka_consumer(setup, brokers, arrivals, LEDGER, BOOKINGS, REFUNDS) as consumer:
         async for record in consumer:
-            arrivals.note(LEDGER, record)
-
-
-def _consumer(
-    setup: Setup, servers: str, arrivals: Arrivals, service: str, *channels: str
-) -> kafka.TracedConsumer:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=servers,
-        group_id=f"{setup.topic(service)}.group",
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=50,  # the embedded broker doesn't wake a fetch that waits
-    )
-    topics = [setup.topic(channel) for channel in channels]
-    consumer.subscribe(topics, listener=arrivals.listener(service))
-    return kafka.TracedConsumer(consumer, setup.tracings[service], group_id=service)
+            arrivals.note(LEDGER, (record.topic, record.partition, record.offset), record.receipt)

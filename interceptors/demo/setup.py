@@ -1,4 +1,4 @@
-"""What the demonstration's services are given: keys, a policy, topics."""
+"""What the demonstration's services are given: keys, a policy, names on the buses."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from interceptors.spans import SpanSink
 
-STOREFRONT, CHECKOUT, LEDGER = "storefront", "checkout", "ledger"
-ORDERS, PAYMENTS, REFUNDS = "orders", "payments", "refunds"
+STOREFRONT, CHECKOUT, BILLING, WORKER, LEDGER = "storefront", "checkout", "billing", "worker", "ledger"
+ORDERS, PAYMENTS, CHARGES, BOOKINGS, REFUNDS = "orders", "payments", "charges", "bookings", "refunds"
+AUTHORIZE, CAPTURE, REFUND = "authorize", "capture", "refund"
+"""The tasks of the channel `charges`."""
 
 RETRY_WINDOW_S = 0.5
 DEADLINE_S = 60.0
@@ -30,20 +32,37 @@ channels:
     binding: message      # an envelope opens with its own message and no other
     retry_window: 500ms   # short, so that the demonstration's replay need not wait two minutes
   - name: {PAYMENTS}
-    match: {{kafka: ["*.{PAYMENTS}"]}}
+    match: {{kafka: ["*.{PAYMENTS}"], rabbitmq: ["*.{PAYMENTS}"]}}
     senders: [{CHECKOUT}]
+    binding: message
+  - name: {CHARGES}
+    match: {{celery: ["*.{CHARGES}"]}}
+    senders: [{BILLING}, {WORKER}]   # the worker sends the second task of a chain
+  - name: {BOOKINGS}
+    match: {{kafka: ["*.{BOOKINGS}"]}}
+    senders: [{WORKER}]
   - name: {REFUNDS}
     match: {{kafka: ["*.{REFUNDS}"]}}
-    senders: [{CHECKOUT}]
+    senders: [{WORKER}]
 default:
   accept: required
 """
 
-_READS = {STOREFRONT: (), CHECKOUT: (STOREFRONT,), LEDGER: (CHECKOUT,)}
+RECEIVER = {ORDERS: CHECKOUT, PAYMENTS: BILLING, CHARGES: WORKER, BOOKINGS: LEDGER, REFUNDS: LEDGER}
+"""Who receives what lies on a channel."""
+
+_READS = {
+    STOREFRONT: (),
+    CHECKOUT: (STOREFRONT,),
+    BILLING: (CHECKOUT,),
+    WORKER: (BILLING,),
+    LEDGER: (WORKER,),
+}
+SERVICES = frozenset(_READS)
 
 
 class Setup:
-    """Keys on disk, one tracing a service, and topic names of this run's own.
+    """Keys on disk, one tracing a service, and names of this run's own on the buses.
 
     Attributes:
         keys: the folder of the key files.
@@ -86,10 +105,11 @@ class Setup:
         """Give the key file of a service."""
         return self.keys / f"{service}.json"
 
-    def topic(self, channel: str) -> str:
-        """Give the topic that a channel lies on: the channel's name stays, the topic's does not."""
+    def place(self, channel: str) -> str:
+        """Give the topic or queue that a channel lies on in this run."""
         return f"{self._run}.{channel}"
 
-    def topics(self) -> list[str]:
-        """Give all topics."""
-        return [self.topic(channel) for channel in (ORDERS, PAYMENTS, REFUNDS)]
+    @staticmethod
+    def channel(place: str) -> str:
+        """Give the channel that lies on a topic or queue."""
+        return place.partition(".")[2]

@@ -1,102 +1,127 @@
-"""The topic as it lies there: what anyone with the broker's rights reads, and may write."""
+"""A message as it lies on a broker: what anyone with the broker's rights reads, and may write."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
-from interceptors.envelope import HEADER_NAME
+from interceptors.envelope import HEADER_NAME, header_bytes
+from interceptors.message import Coordinate, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
-_PARTITIONS = 4
 
-Headers = tuple[tuple[str, bytes], ...]
-
-
-class Raw(NamedTuple):
-    """A record as it lies on the topic."""
+class Record(NamedTuple):
+    """A record on a Kafka topic."""
 
     topic: str
     partition: int
     offset: int
     timestamp: int
     key: bytes | None
-    headers: Headers
+    headers: tuple[tuple[str, bytes], ...]
     value: bytes | None
 
     @property
-    def coordinate(self) -> tuple[str, int, int]:
-        """Where it lies."""
+    def lies_on(self) -> str:
+        """The topic."""
+        return self.topic
+
+    @property
+    def place(self) -> Coordinate:
+        """What tells it from every other message."""
         return self.topic, self.partition, self.offset
+
+    @property
+    def label(self) -> str:
+        """What a reader calls it."""
+        return f"Kafka {self.partition}/{self.offset}"
 
     @property
     def envelope(self) -> bytes | None:
         """The envelope in its headers."""
         return dict(self.headers).get(HEADER_NAME)
 
-    def with_envelope(self, envelope: bytes | None) -> Headers:
-        """Give its headers with another envelope, or none."""
+    @property
+    def message(self) -> Message:
+        """The core's view of it."""
+        envelopes = tuple(value for name, value in self.headers if name == HEADER_NAME)
+        return Message("kafka", self.topic, self.value, envelopes=envelopes, coordinate=self.place)
+
+    def with_envelope(self, envelope: bytes | None) -> Record:
+        """Give it with another envelope, or none."""
         others = tuple(header for header in self.headers if header[0] != HEADER_NAME)
-        return others if envelope is None else (*others, (HEADER_NAME, envelope))
+        return self._replace(headers=others if envelope is None else (*others, (HEADER_NAME, envelope)))
+
+    def as_json(self) -> dict[str, object]:
+        """Give it with its bytes in hex."""
+        return self._asdict() | {
+            "key": None if self.key is None else self.key.hex(),
+            "headers": [[name, value.hex()] for name, value in self.headers],
+            "value": None if self.value is None else self.value.hex(),
+        }
 
 
-async def create_topics(servers: str, topics: Sequence[str]) -> None:
-    """Make topics on a broker."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    try:
-        await admin.start()
-        await admin.create_topics(
-            [NewTopic(name=topic, num_partitions=_PARTITIONS, replication_factor=1) for topic in topics]
-        )
-    finally:
-        await admin.close()
+class Queued(NamedTuple):
+    """A message in a queue of RabbitMQ, or of Celery's broker."""
+
+    bus: str
+    queue: str
+    type: str
+    """AMQP's property, or the name of the task."""
+    id: str
+    """AMQP's property, or the id of the task."""
+    headers: dict[str, Any]
+    body: bytes
+    properties: dict[str, Any]
+
+    @property
+    def lies_on(self) -> str:
+        """The queue."""
+        return self.queue
+
+    @property
+    def place(self) -> Coordinate:
+        """What tells it from every other message."""
+        return self.queue, self.type, self.id
+
+    @property
+    def label(self) -> str:
+        """What a reader calls it."""
+        return f"{'Celery' if self.bus == 'celery' else 'RabbitMQ'} {self.type}"
+
+    @property
+    def envelope(self) -> bytes | None:
+        """The envelope in its headers."""
+        return header_bytes(self.headers[HEADER_NAME]) if HEADER_NAME in self.headers else None
+
+    @property
+    def message(self) -> Message:
+        """The core's view of it."""
+        envelopes = (self.headers[HEADER_NAME],) if HEADER_NAME in self.headers else ()
+        return Message(self.bus, self.queue, self.body, self.type, self.id, envelopes, self.place)
+
+    def as_json(self) -> dict[str, object]:
+        """Give it with its bytes in hex."""
+        return self._asdict() | {"body": self.body.hex()}
 
 
-async def read_all(servers: str, topics: Sequence[str]) -> list[Raw]:
-    """Read topics from their beginning to their end, without keys.
+Lying = Record | Queued
+
+
+def write(path: Path, messages: Iterable[Lying]) -> None:
+    """Write messages as JSON lines, bytes in hex.
 
     Args:
-        servers: the broker.
-        topics: which.
-
-    Returns:
-        Every record, in the order of their time on the broker.
+        path: the file.
+        messages: what goes into it.
     """
-    found: list[Raw] = []
-    async with AIOKafkaConsumer(*topics, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(consumer.assignment())
-        for partition, end in ends.items():
-            while await consumer.position(partition) < end:
-                for records in (await consumer.getmany(partition, timeout_ms=200)).values():
-                    found.extend(_raw(record) for record in records)
-    return sorted(found, key=lambda raw: (raw.timestamp, raw.coordinate))
-
-
-def _raw(record: Any) -> Raw:  # noqa: ANN401 - aiokafka has no types
-    return Raw(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        tuple(record.headers),
-        record.value,
-    )
-
-
-def write_topic(path: Path, records: Iterable[Raw]) -> None:
-    """Write records as JSON lines, bytes in hex."""
     with path.open("w", encoding="utf-8") as file:
-        for raw in records:
-            line = raw._asdict() | {
-                "key": None if raw.key is None else raw.key.hex(),
-                "headers": [[name, value.hex()] for name, value in raw.headers],
-                "value": None if raw.value is None else raw.value.hex(),
-            }
-            file.write(json.dumps(line) + "\n")
+        for message in messages:
+            file.write(json.dumps(message.as_json(), default=_plain) + "\n")
+
+
+def _plain(value: object) -> str:
+    return value.hex() if isinstance(value, (bytes, bytearray)) else str(value)

@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING, Any
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+from redis import Redis
 from rich.console import Console
 
+import interceptors
 from interceptors.demo import run
 from interceptors.demo.orders import SAMPLE, read_orders
 from interceptors.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from pathlib import Path
+BROKER_GOES_AWAY = """
+import asyncio, sys
+from pathlib import Path
+from rich.console import Console
+from interceptors.demo import run, traffic
+from interceptors.errors import ConfigurationError
+from interceptors.testing.embedded_rabbitmq import EmbeddedRabbitMQ
+
+storefront = traffic.storefront
+
+async def send_and_close(*arguments):
+    await storefront(*arguments)
+    await asyncio.to_thread(broker.close)
+
+traffic.storefront = send_and_close
+with EmbeddedRabbitMQ() as broker:
+    try:
+        run(input_path=None, out=Path("out"), kafka=None, console=Console(), **{sys.argv[1]: broker.url})
+    except ConfigurationError as error:
+        print(error)
+"""
 
 ORDER = '{"order_id": "A-1", "merchant": "acme", "customer": {"id": "c-1", "email": "c-1@example.com"}}'
 OTHER = '{"order_id": "G-2", "merchant": "globex", "customer": {"id": "c-2", "email": "c-2@example.com"}}'
@@ -28,6 +54,7 @@ class Result:
         self.status = run(out=out, console=Console(file=text, width=200), **arguments)
         self.printed = text.getvalue()
         self.topic = _lines(out / "topic.jsonl")
+        self.queues = _lines(out / "queues.jsonl")
         self.spans = _lines(out / "spans.jsonl")
         self.folder = out
 
@@ -45,15 +72,17 @@ def test_everything_arrives_and_every_attack_is_recognised(sample: Result) -> No
     assert sample.status == 0
     orders, _ = read_orders(SAMPLE)
     assert len(orders) >= 100
-    arrived = 2 * len(orders) + 7 + 6  # each order and its payment; the attacks, and the payments of six
-    assert f"{arrived} of {arrived} business messages arrived. 7 of 7 attacks" in sample.printed
-    assert len(sample.topic) == arrived
+    on_topics = 3 * (len(orders) + 6) + 1 + 1  # order, payment, booking; a record moved, a task's refund
+    in_queues = 2 * (len(orders) + 6) + 1  # two tasks each; one re-published
+    arrived = on_topics + in_queues
+    assert f"{arrived} of {arrived} business messages arrived. 8 of 8 attacks" in sample.printed
+    assert (len(sample.topic), len(sample.queues)) == (on_topics, in_queues)
 
 
-def test_the_topic_holds_no_id_of_any_span(sample: Result) -> None:
-    on_topic = "\n".join(json.dumps(line) for line in sample.topic)
+def test_topics_and_queues_hold_no_id_of_any_span(sample: Result) -> None:
+    on_topic = "\n".join(json.dumps(line) for line in [*sample.topic, *sample.queues])
     ids = {span[key] for span in sample.spans for key in ("traceId", "spanId")}
-    assert len(ids) > 300
+    assert len(ids) > 1000
     assert not [found for found in ids if found in on_topic or found.encode().hex() in on_topic]
 
 
@@ -64,7 +93,22 @@ def test_every_genuine_record_carries_one_envelope_and_no_clear_context(sample: 
     assert sum("traceparent" in found for found in names) == 1
 
 
-def test_one_trace_runs_through_three_services_in_each_tenant(sample: Result) -> None:
+def test_every_task_carries_one_envelope_and_nothing_of_its_arguments_in_its_headers(sample: Result) -> None:
+    tasks = [line["headers"] for line in sample.queues]
+    assert all("sealed-trace" in headers and "traceparent" not in headers for headers in tasks)
+    assert not [headers for headers in tasks if "total" in json.dumps(headers)]
+    assert {headers["task"] for headers in tasks} == {"authorize", "capture", "refund"}
+
+
+def test_no_message_holds_the_address_of_a_customer(sample: Result) -> None:
+    values = [bytes.fromhex(line["value"]) for line in sample.topic]
+    values += [bytes.fromhex(line["body"]) for line in sample.queues]
+    orders, _ = read_orders(SAMPLE)
+    assert [value for value in values if orders[0].customer_id.encode() in value]
+    assert not [order for order in orders for value in values if order.email.encode() in value]
+
+
+def test_one_trace_runs_through_five_services_in_each_tenant(sample: Result) -> None:
     services: dict[str, set[str]] = {}
     tenants: dict[str, set[str]] = {}
     for span in sample.spans:
@@ -72,7 +116,8 @@ def test_one_trace_runs_through_three_services_in_each_tenant(sample: Result) ->
         services.setdefault(span["traceId"], set()).add(attributes["service.name"])
         tenants.setdefault(span["traceId"], set()).add(attributes["interceptors.tenant"])
     orders, _ = read_orders(SAMPLE)
-    whole = [trace for trace, found in services.items() if found == {"storefront", "checkout", "ledger"}]
+    flow = {"storefront", "checkout", "billing", "worker", "ledger"}
+    whole = [trace for trace, found in services.items() if found == flow]
     assert len(whole) == len(orders)
     assert {frozenset(found) for found in tenants.values()} == {frozenset({"acme"}), frozenset({"globex"})}
 
@@ -83,6 +128,8 @@ def test_the_report_shows_what_each_reader_sees(sample: Result) -> None:
         "the key holder of globex",
         "without keys",
         "user.email=",
+        "process charges capture",
+        "Celery authorize",
         "replay",
     ):
         assert said in sample.printed
@@ -106,7 +153,7 @@ def test_a_bad_line_is_named_skipped_and_counted(tmp_path: Path) -> None:
     for number in (2, 4, 6, 7):
         assert f"{given}:{number}: skipped" in result.printed.replace("\n", "")
     assert "no orders: 4." in result.printed
-    assert "7 of 7 attacks" in result.printed
+    assert "8 of 8 attacks" in result.printed
 
 
 def test_an_input_without_orders_is_an_error_that_names_the_file(tmp_path: Path) -> None:
@@ -118,9 +165,44 @@ def test_an_input_without_orders_is_an_error_that_names_the_file(tmp_path: Path)
         Result(tmp_path / "out", input_path=given, kafka=None)
 
 
-def test_an_unreachable_broker_is_an_error_that_names_the_address(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1:1: KafkaConnectionError; check the address"):
-        Result(tmp_path / "out", input_path=None, kafka="127.0.0.1:1")
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("--kafka", {"kafka": "127.0.0.1:1"}),
+        ("--rabbitmq", {"rabbitmq": "amqp://shop:secret@127.0.0.1:1/"}),
+        ("--celery-broker", {"celery_broker": "amqp://shop:secret@127.0.0.1:1/"}),
+        ("--celery-broker", {"celery_broker": "redis://:secret@127.0.0.1:1/0"}),
+    ],
+)
+def test_an_unreachable_broker_is_an_error_that_names_the_option_and_no_password(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, given: dict[str, str]
+) -> None:
+    with pytest.raises(
+        ConfigurationError, match=rf"^{option} 127\.0\.0\.1:1: .*; check the address"
+    ) as caught:
+        Result(tmp_path / "out", input_path=None, **{"kafka": None, **given})
+    assert "secret" not in f"{caught.value} {caplog.text}"
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("--kafka", {"kafka": "127.0.0.1:port"}),
+        ("--kafka", {"kafka": ""}),
+        ("--rabbitmq", {"rabbitmq": "redis://:secret@127.0.0.1/"}),
+        ("--rabbitmq", {"rabbitmq": "amqp://shop:secret@127.0.0.1:port/"}),
+        ("--rabbitmq", {"rabbitmq": "secret"}),
+        ("--celery-broker", {"celery_broker": "http://shop:secret@127.0.0.1/"}),
+        ("--celery-broker", {"celery_broker": "redis://"}),
+    ],
+)
+def test_what_is_no_address_of_a_broker_is_refused_unshown(
+    tmp_path: Path, option: str, given: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^{option}: not .*; give one such as ") as caught:
+        Result(tmp_path / "out", input_path=None, **{"kafka": None, **given})
+    assert "secret" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_more_than_the_embedded_broker_keeps_is_refused_at_once(tmp_path: Path) -> None:
@@ -135,7 +217,7 @@ def test_attacks_that_take_two_tenants_are_named_where_there_is_one(tmp_path: Pa
     given.write_text(f"{ORDER}\n")
     result = Result(tmp_path / "out", input_path=given, kafka=None)
     assert result.status == 0
-    assert "5 of 5 attacks" in result.printed
+    assert "6 of 6 attacks" in result.printed
     assert "Attacks left out, since they take two tenants: 2." in result.printed
 
 
@@ -148,7 +230,45 @@ def test_it_runs_again_beside_what_it_left(tmp_path: Path) -> None:
     assert len(second.spans) == len(first.spans)
 
 
-def test_on_a_real_broker(real_kafka: str, tmp_path: Path) -> None:
-    result = Result(tmp_path / "out", input_path=None, kafka=real_kafka)
-    assert result.status == 0
-    assert "7 of 7 attacks" in result.printed
+def test_payments_and_tasks_through_rabbitmq(embedded_rabbitmq: str, tmp_path: Path) -> None:
+    given = tmp_path / "orders.jsonl"
+    given.write_text(f"{ORDER}\n{OTHER}\n")
+    result = Result(
+        tmp_path / "out",
+        input_path=given,
+        kafka=None,
+        rabbitmq=embedded_rabbitmq,
+        celery_broker=embedded_rabbitmq,
+    )
+    assert result.status == 0, result.printed
+    assert "9 of 9 attacks" in result.printed
+    assert {line["bus"] for line in result.queues} == {"rabbitmq", "celery"}
+    assert not [line for line in result.topic if line["topic"].endswith(".payments")]
+
+
+@pytest.mark.parametrize("option", ["rabbitmq", "celery_broker"])
+def test_a_broker_that_goes_away_ends_the_run(tmp_path: Path, option: str) -> None:
+    # In a process of its own: an aiokafka client that is cancelled while it connects leaves its socket to the
+    # garbage collector, which would complain about it in some other test.
+    result = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", BROKER_GOES_AWAY, option],
+        cwd=tmp_path,
+        # The same package as in this process, wherever that was found.
+        env=os.environ | {"PYTHONPATH": str(Path(interceptors.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    said = r"a broker went away: [A-Za-z]+; check that each is running, and run it again\n"
+    assert re.fullmatch(said, result.stdout), f"{result.stdout}{result.stderr}"
+
+
+def test_nothing_of_it_stays_with_celerys_broker(real_redis: str, tmp_path: Path) -> None:
+    given = tmp_path / "orders.jsonl"
+    given.write_text(f"{ORDER}\n")
+    result = Result(tmp_path / "out", input_path=given, kafka=None, celery_broker=real_redis)
+    assert result.status == 0, result.printed
+    run_of_its_own, _, _ = result.queues[0]["queue"].partition(".")
+    with Redis.from_url(real_redis) as redis:
+        assert not list(redis.scan_iter(f"*{run_of_its_own}*"))

@@ -29,7 +29,7 @@ def _client_settings(bootstrap_servers: str) -> dict[str, str | int]:
     }
 
 
-def _settings(*, port: int, controller_port: int, listen_on: str) -> dict[str, str]:
+def _settings(*, port: int, controller_port: int, listen_on: str, advertised_port: int) -> dict[str, str]:
     """Everything of `server.properties` but the place of the data.
 
     Args:
@@ -37,13 +37,14 @@ def _settings(*, port: int, controller_port: int, listen_on: str) -> dict[str, s
             holds on both sides.
         controller_port: where the node talks to itself.
         listen_on: the address that the broker binds; clients are always told 127.0.0.1.
+        advertised_port: the port that clients are told.
     """
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
         "listeners": f"PLAINTEXT://{listen_on}:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{advertised_port}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
@@ -69,6 +70,15 @@ class Kafka(Kind):
     variable: ClassVar[str] = "KAFKA_BOOTSTRAP_SERVERS"
     image: ClassVar[str] = "apache/kafka:4.1.0"
 
+    def __init__(self, *, advertised_port: int | None = None) -> None:
+        """Describe one.
+
+        Args:
+            advertised_port: where clients are told to connect, if that is not where it listens: the port of
+                what stands between them, which has to forward before the server starts.
+        """
+        self._advertised_port = advertised_port
+
     def probe(self, address: str) -> None:
         """Ask for metadata, and for the coordinator of a fresh group."""
         client = Consumer(_client_settings(address) | {"group.id": f"ready-{uuid.uuid4()}"})
@@ -91,7 +101,12 @@ class Kafka(Kind):
         """Format the folder of the data, which the server wants done before it starts."""
         java = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{self.fetch()}/*")
         port, controller_port = free_ports(2)
-        settings = _settings(port=port, controller_port=controller_port, listen_on="127.0.0.1")
+        settings = _settings(
+            port=port,
+            controller_port=controller_port,
+            listen_on="127.0.0.1",
+            advertised_port=self._advertised_port or port,
+        )
         settings["log.dirs"] = str(home / "data")
         properties = home / "server.properties"
         properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
@@ -103,7 +118,12 @@ class Kafka(Kind):
     def container(self) -> Container:
         """The port is the same inside and outside, so that what the broker advertises holds on both sides."""
         port, controller_port = free_ports(2)
-        settings = _settings(port=port, controller_port=controller_port, listen_on="0.0.0.0")  # noqa: S104 - inside
+        settings = _settings(
+            port=port,
+            controller_port=controller_port,
+            listen_on="0.0.0.0",  # noqa: S104 - inside
+            advertised_port=self._advertised_port or port,
+        )
         return Container(
             address=f"127.0.0.1:{port}",
             port=port,
