@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
 from celery.local import Proxy
 
-from interceptors.celery.publishing import TracedProducer
+from interceptors.celery.publishing import RECEIPT, TracedProducer
 from interceptors.celery.working import begin, end, verifying_step
 from interceptors.errors import ConfigurationError
 from interceptors.tracing import Following
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from interceptors.tracing import Tracing
+
+logger = logging.getLogger("interceptors.celery")
 
 
 def connect(app: Celery, tracing: Tracing) -> None:
@@ -32,7 +35,7 @@ def connect(app: Celery, tracing: Tracing) -> None:
     """
     if isinstance(app, Proxy):  # such as `current_app`, which is another one later
         app = app._get_current_object()  # noqa: SLF001 - the only way to the object
-    if isinstance(getattr(app.send_task, "__self__", None), _Connection):
+    if _is_connected(app):
         msg = f"the app {app.main!r} is connected already; call connect once"
         raise ConfigurationError(msg)
     connection = _Connection(app, tracing)
@@ -80,8 +83,17 @@ class _Connection:
 
     def on_prerun(self, task: Any = None, **_: object) -> None:
         """Begin the processing of a task of this app."""
-        if task is not None and task.app is self._app:
+        if task is None:
+            return
+        if task.app is self._app:
             begin(self._tracing, task, self._following)
+        elif RECEIPT in vars(task.request) and not _is_connected(task.app):
+            # Which connection's worker it is can't be told here, so nothing is done but to say so.
+            logger.error(
+                "a verified task was looked up in the app %r, which is not connected, and is not traced; "
+                "an embedded worker needs app.set_current() in its thread",
+                task.app.main,
+            )
 
     def on_postrun(self, task: Any = None, state: Any = None, retval: object = None, **_: object) -> None:
         """End it."""
@@ -99,3 +111,7 @@ class _Connection:
     def on_process_shutdown(self, **_: object) -> None:
         """Hand over what a child has recorded: it ends without its hooks at exit being run."""
         self._tracing.flush()
+
+
+def _is_connected(app: Any) -> bool:
+    return isinstance(getattr(app.send_task, "__self__", None), _Connection)

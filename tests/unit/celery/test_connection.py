@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery, current_app, signals
+from celery.app.trace import build_tracer
 
 from interceptors import ConfigurationError, Tracing
 from interceptors.celery import connect
+from interceptors.celery.publishing import RECEIPT
+from interceptors.celery.working import receive
 from interceptors.envelope import HEADER_NAME
 
 if TYPE_CHECKING:
@@ -134,3 +137,23 @@ def test_threads_send_at_once(shop: Shops) -> None:
     assert len(spans) == 80
     assert all(span.task_name == span.tenant for span in spans)
     orders.taken()
+
+
+def test_a_task_that_a_worker_found_in_another_app_is_named(
+    shop: Shops, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker looks tasks up in the current app, which need not be its own where it is embedded."""
+    orders = shop()
+    other = Celery("other", broker="memory://", backend="cache+memory://", set_as_current=False)
+    ran: list[bool] = []
+
+    @other.task(name="place", shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
+    def place() -> None:
+        ran.append(True)
+
+    receipt = receive(orders.tracing, {"task": "place", "id": "1"}, {"routing_key": "celery"})
+
+    build_tracer("place", place, app=other)("1", (), {}, {RECEIPT: receipt, "delivery_info": {}})
+
+    assert ran == [True]
+    assert "looked up in the app 'other', which is not connected" in caplog.text
