@@ -9,12 +9,13 @@ nobody's header.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeVar
 
 from interceptors.envelope import HEADER_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 T = TypeVar("T")
 
@@ -26,16 +27,21 @@ CLEAR_TRACE_HEADERS = frozenset(
         *("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority"),
         *("x-datadog-origin", "x-datadog-tags", "dd-pathway-ctx", "dd-pathway-ctx-base64"),
         *("sentry-trace", "x-amzn-trace-id", "x-cloud-trace-context", "grpc-trace-bin"),
-        *("elastic-apm-traceparent", "newrelic", "newrelicid", "newrelictransaction"),
+        *("elastic-apm-traceparent", "elasticapmtraceparent", "sw8", "sw8-correlation", "sw8-x"),
+        *("newrelic", "newrelicid", "newrelictransaction"),
         *("ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"),  # OpenTracing's basic tracers
     }
 )
 """The headers by which others carry a trace in clear, in lower case."""
+_CLEAR_PREFIXES = ("uberctx-", "ot-baggage-")  # baggage of Jaeger and OpenTracing, an entry a header
 
 
 def is_clear(name: object) -> bool:
     """Tell whether a header of this name carries a trace in clear."""
-    return isinstance(name, str) and name.lower() in CLEAR_TRACE_HEADERS
+    if not isinstance(name, str):
+        return False
+    lower = name.lower()
+    return lower in CLEAR_TRACE_HEADERS or lower.startswith(_CLEAR_PREFIXES)
 
 
 def envelopes(headers: Iterable[tuple[str, object]]) -> tuple[object, ...]:
@@ -51,6 +57,23 @@ def stripped(headers: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
 def without_clear(headers: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
     """Give a new list of headers without those that carry a trace in clear."""
     return [header for header in headers if not is_clear(header[0])]
+
+
+def died_in(queues: Collection[str], headers: Iterable[tuple[str, object]]) -> bool:
+    """Tell whether a message says that RabbitMQ has dead-lettered it out of one of these queues.
+
+    Then it comes round again, over a queue that it waited in.
+
+    Args:
+        queues: their names.
+        headers: of a message that came over AMQP; `x-death` may be of any type there.
+    """
+    if not queues:
+        return False
+    deaths = next((value for name, value in headers if name == "x-death"), None)
+    return isinstance(deaths, list) and any(
+        isinstance(death, Mapping) and death.get("queue") in queues for death in deaths
+    )
 
 
 class SealedHeaders(list[tuple[str, T]]):

@@ -34,6 +34,9 @@ class Message(NamedTuple):
     via: str = ""
     """Another physical name that the message came by: the exchange that an AMQP queue has it from. It counts
     only where the policy lists no channel for the destination."""
+    guards: tuple[str, ...] = ()
+    """More physical names that the message may have come by. Where a channel of theirs refuses what may not
+    continue, so it is refused; an envelope is not opened as theirs. Receiving only."""
     redelivered: bool | None = None
     """Whether the broker says that it has delivered the message before; None where the coordinate alone
     tells. Receiving only."""

@@ -160,6 +160,10 @@ def on_receive(
     strict = channel.accept is Accept.REJECT or (
         len(channels) > 1 and any(other.accept is Accept.REJECT for other in channels)
     )
+    for guard in message.guards:
+        strict = strict or any(
+            other.accept is Accept.REJECT for other in policy.channels(message.system, guard)
+        )
     if channel.accept is Accept.NONE and not strict:
         return Receipt(channel)
     if not envelopes:

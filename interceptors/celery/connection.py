@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from celery import signals
 from celery.local import Proxy
 
-from interceptors.celery.publishing import RECEIPT, TracedProducer
+from interceptors.celery.publishing import TracedProducer
 from interceptors.celery.working import begin, end, verifying_step
 from interceptors.errors import ConfigurationError
+from interceptors.pipeline import Receipt
 from interceptors.tracing import Following
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class _Connection:
             return
         if task.app is self._app:
             begin(self._tracing, task, self._following)
-        elif RECEIPT in vars(task.request) and not _is_connected(task.app):
+        elif not _is_connected(task.app) and any(isinstance(v, Receipt) for v in vars(task.request).values()):
             # Which connection's worker it is can't be told here, so nothing is done but to say so.
             logger.error(
                 "a verified task was looked up in the app %r, which is not connected, and is not traced; "

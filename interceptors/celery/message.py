@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from kombu.transport.virtual.exchange import TopicExchange
+
 from interceptors.envelope import HEADER_NAME
+from interceptors.headers import died_in
 from interceptors.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 SYSTEM = "celery"
 
+_LONGEST_ID = 64
+_topic = TopicExchange(None)
 _DELAY = re.compile(r"^(?:[01]\.){28}")
 """How Celery writes a countdown before a routing key, for RabbitMQ's queues of type quorum."""
 
@@ -27,46 +33,85 @@ def lasting_name(exchange: object, routing_key: object) -> str:
     return _DELAY.sub("", _text(routing_key)) or _text(getattr(exchange, "name", exchange))
 
 
-def sent(headers: Mapping[str, Any], exchange: object, routing_key: object, declare: object) -> Message:
+def sent(headers: Mapping[str, Any], exchange: object, routing_key: object, body: bytes | None) -> Message:
     """Give the core's view of a task that is about to be published.
 
     Args:
         headers: of task protocol 2.
         exchange: where to.
         routing_key: likewise.
-        declare: what is declared for it: the queue, where it is known.
+        body: serialized, and not compressed.
     """
-    name = lasting_name(exchange, routing_key)
-    queue = _text(getattr(declare[0], "name", "")) if isinstance(declare, list) and len(declare) == 1 else ""
-    return Message(SYSTEM, queue or name, None, _text(headers["task"]), _text(headers.get("id")), via=name)
+    return Message(
+        SYSTEM, lasting_name(exchange, routing_key), body, _text(headers["task"]), _text(headers.get("id"))
+    )
 
 
-def received(headers: Mapping[str, Any], delivery_info: Mapping[str, Any], queue: str = "") -> Message:
+def received(
+    headers: Mapping[str, Any],
+    delivery_info: Mapping[str, Any],
+    body: object = None,
+    queues: Iterable[Any] = (),
+) -> Message:
     """Give the core's view of a task that a worker has received.
 
     Args:
         headers: as they came; of any type each.
         delivery_info: the broker's word; on a transport that keeps it in the message, such as Redis's, the
             publisher's.
-        queue: where it was taken from, where that is known.
+        body: serialized, and not compressed.
+        queues: those of the worker, kombu's.
     """
     task_id = _text(headers.get("id"))
     retries = headers.get("retries")
-    redelivered = delivery_info.get("redelivered")
     name = lasting_name(delivery_info.get("exchange"), delivery_info.get("routing_key"))
+    guards = tuple(_guards(name, queues))
+    # The flag is not there, where a transport doesn't say it of a message that comes for the first time.
+    flag = delivery_info.get("redelivered")
+    again = died_in(guards, headers.items())
     return Message(
-        SYSTEM,
-        queue or name,
-        None,
-        _text(headers.get("task")),
-        task_id,
-        (headers[HEADER_NAME],) if HEADER_NAME in headers else (),
-        (task_id, retries if isinstance(retries, int) else 0),
-        name,
-        # Not there, where a transport doesn't say it of a message that comes for the first time.
-        redelivered if isinstance(redelivered, bool) else None,
+        system=SYSTEM,
+        destination=name,
+        body=body.encode() if isinstance(body, str) else body,
+        type=_text(headers.get("task")),
+        id=task_id,
+        envelopes=(headers[HEADER_NAME],) if HEADER_NAME in headers else (),
+        coordinate=(_bounded(task_id), retries if isinstance(retries, int) else 0),
+        guards=guards,
+        redelivered=True if again else flag if isinstance(flag, bool) else None,
+    )
+
+
+def _guards(name: str, queues: Iterable[Any]) -> Iterator[str]:
+    """Give the names of the queues that a message may have been taken from, as far as can be told.
+
+    It is those that it may have been routed to by its name. Where it can't have been to any, the publisher
+    may have made the name up, and it may be any of the worker's queues.
+    """
+    names = {queue.name: [queue.name, *map(_binding, (queue, *queue.bindings))] for queue in queues}
+    routed = [known for known in names.values() if any(_routes(key, name) for key in known)]
+    for known in routed or names.values():
+        yield from dict.fromkeys(known)
+
+
+def _binding(bound: Any) -> str:
+    """Give the name that a queue, or a binding of one, is routed to by."""
+    return lasting_name(bound.exchange, bound.routing_key)
+
+
+def _routes(key: str, name: str) -> bool:
+    """Tell whether a binding's key, of a topic exchange maybe, leads there."""
+    return key == name or (
+        ("*" in key or "#" in key) and re.match(_topic.key_to_pattern(key), name) is not None
     )
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _bounded(task_id: str) -> str:
+    """Give what to remember of a task's id: the publisher may have made it as long as he liked."""
+    if len(task_id) <= _LONGEST_ID:
+        return task_id
+    return sha256(task_id.encode(errors="surrogatepass")).hexdigest()

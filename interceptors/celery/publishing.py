@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from celery import current_task
+from kombu.serialization import dumps
 
 from interceptors.celery.message import sent
 from interceptors.context import Scope
@@ -22,10 +24,15 @@ if TYPE_CHECKING:
     from interceptors.context import TraceContext
     from interceptors.tracing import Tracing
 
-RECEIPT = "interceptors-receipt"
-"""The key under which a worker's main process hands what it received on to the process that runs the task."""
+RECEIPT = f"interceptors-receipt-{secrets.token_hex(16)}"
+"""The key under which a worker's main process hands what it received on to the process that runs the task.
+
+A task's body may set fields of its request, so none may guess it. A forked child has inherited it; another
+knows the receipt by its class."""
 
 _METADATA = ("argsrepr", "kwargsrepr", "origin")
+_TABLES = ("headers", "stamps")
+"""Tables among the headers, which other tracers write to as well."""
 _SENT_METADATA = ("args", "kwargs")
 
 
@@ -69,27 +76,58 @@ class TracedProducer(Delegate):
         raise ConfigurationError(msg)
 
     def _publish_task(self, body: Any, headers: dict[str, Any], options: dict[str, Any]) -> Any:
-        message = sent(headers, options["exchange"], options["routing_key"], options.get("declare"))
-        with _lost(headers), self._tracing.send(message, attempt=_attempt(headers)) as sending:
+        body, options = _serialized(self._wrapped, body, options)
+        message = sent(headers, options["exchange"], options["routing_key"], _bytes(body))
+        receipt = taken(headers := dict(headers))
+        with (
+            _lost(receipt),
+            self._tracing.send(message, attempt=_attempt(receipt, headers)) as sending,
+        ):
             if sending.span is not None:
                 sending.span.task_name = message.type
             self._metadata = sending.channel.task_metadata
-            table: dict[str, Any] = SealedTable(headers) if sending.seals else dict(headers)
-            table.pop(RECEIPT, None)
-            table.pop(HEADER_NAME, None)
+            headers.pop(HEADER_NAME, None)
             if self._metadata is TaskMetadata.REMOVED:
                 for name in _METADATA:
-                    table.pop(name, None)
+                    headers.pop(name, None)
+            if sending.seals:
+                for name in _TABLES:
+                    if isinstance(headers.get(name), dict):
+                        headers[name] = SealedTable(headers[name])
+                headers = SealedTable(headers)
             if sending.envelope is not None:
-                table[HEADER_NAME] = to_text(sending.envelope)
-            return self._wrapped.publish(body, headers=table, **options)
+                headers[HEADER_NAME] = to_text(sending.envelope)
+            return self._wrapped.publish(body, headers=headers, **options)
+
+
+def taken(fields: dict[str, Any]) -> Receipt | None:
+    """Take the receipt out of the headers or request that it was handed on in, whatever its key.
+
+    Returns:
+        The receipt, or None where there is none: what comes over a bus can't be one.
+    """
+    found = [name for name, value in fields.items() if isinstance(value, Receipt)]
+    receipts = [fields.pop(name) for name in found]
+    return receipts[0] if receipts else None
+
+
+def _serialized(producer: Any, body: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Serialize a body as the producer would, so that an envelope can be bound to it."""
+    if options.get("content_type"):  # the caller has
+        return body, options
+    serializer = options.pop("serializer", None) or producer.serializer
+    content_type, content_encoding, body = dumps(body, serializer=serializer)
+    return body, options | {"content_type": content_type, "content_encoding": content_encoding}
+
+
+def _bytes(body: Any) -> Any:
+    return body.encode() if isinstance(body, str) else body
 
 
 @contextlib.contextmanager
-def _lost(headers: dict[str, Any]) -> Iterator[None]:
+def _lost(receipt: Receipt | None) -> Iterator[None]:
     """Make current what was so in a child that was lost, where a worker's main process retries its task."""
-    receipt = headers.get(RECEIPT)
-    if not isinstance(receipt, Receipt):
+    if receipt is None:
         yield
         return
     scope = Scope(receipt.tenant, receipt.parent)
@@ -99,19 +137,20 @@ def _lost(headers: dict[str, Any]) -> Iterator[None]:
         scope.leave()
 
 
-def _attempt(headers: dict[str, Any]) -> TraceContext | None:
+def _attempt(receipt: Receipt | None, headers: dict[str, Any]) -> TraceContext | None:
     """Give what a retry is to go on from: what the attempt that asks for it went on from."""
-    receipt = headers.get(RECEIPT)
-    if isinstance(receipt, Receipt):  # see `_lost`
+    if receipt is not None:  # see `_lost`
         return receipt.parent
     if not current_task:
         return None
     request = current_task.request
-    processing = getattr(request, "processing", None)
+    processing, tried = getattr(request, "processing", None), request.retries
+    retries = headers.get("retries")
     if (
         isinstance(processing, Processing)
         and request.id == headers.get("id")
-        and headers.get("retries", 0) > request.retries
+        and retries
+        and retries > (tried if isinstance(tried, int) else 0)
     ):
         return processing.attempt
     return None

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps, signals, states
 
-from interceptors.celery.message import SYSTEM, lasting_name, received
-from interceptors.celery.publishing import RECEIPT
+from interceptors.celery.message import SYSTEM, received
+from interceptors.celery.publishing import RECEIPT, taken
 from interceptors.envelope import HEADER_NAME
 from interceptors.errors import RejectedError
-from interceptors.pipeline import Receipt
 from interceptors.tracing import Delegate, Processing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from interceptors.message import Message
+    from interceptors.pipeline import Receipt
     from interceptors.tracing import Following, Tracing
 
     Strategy = Callable[..., Any]
@@ -64,11 +65,11 @@ class _Verified(Delegate):
 def _verified(tracing: Tracing, strategy: Strategy, consumer: Any) -> Strategy:
     def handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **options: Any) -> Any:
         headers = message.headers if isinstance(message.headers, dict) else {}
-        info = message.delivery_info or {}
-        receipt = receive(tracing, headers, info, _queue(tracing, consumer, info))
+        view = received(headers, message.delivery_info or {}, message.body, consumer.task_consumer.queues)
+        receipt = receive(tracing, view)
         if receipt.rejected:
             error = RejectedError(
-                channel=receipt.channel.name, verdict=str(receipt.verdict), coordinate=_coordinate(headers)
+                channel=receipt.channel.name, verdict=str(receipt.verdict), coordinate=view.coordinate
             )
             signals.task_rejected.send(sender=consumer, message=message, exc=error)
             return reject(logger, consumer.connection_errors, requeue=False)
@@ -77,31 +78,13 @@ def _verified(tracing: Tracing, strategy: Strategy, consumer: Any) -> Strategy:
     return handle
 
 
-def _queue(tracing: Tracing, consumer: Any, delivery_info: Mapping[str, Any]) -> str:
-    """Give the queue that a message was taken from, as far as it can be told.
-
-    A name that it was routed by, and that belongs to none of this worker's queues, says nothing: else it
-    would be the publisher who chose whether the policy refuses. So the strictest of the queues counts.
-    """
-    name = lasting_name(delivery_info.get("exchange"), delivery_info.get("routing_key"))
-    queues = consumer.task_consumer.queues
-    if any(name in {queue.name, lasting_name(queue.exchange, queue.routing_key)} for queue in queues):
-        return name
-    return tracing.policy.strictest(SYSTEM, [queue.name for queue in queues])
-
-
-def receive(
-    tracing: Tracing, headers: Mapping[str, Any], delivery_info: Mapping[str, Any], queue: str = ""
-) -> Receipt:
+def receive(tracing: Tracing, message: Message) -> Receipt:
     """Verify a task's message.
 
     Args:
         tracing: the service's tracing.
-        headers: as they came.
-        delivery_info: the broker's word.
-        queue: where it was taken from, where that is known.
+        message: as `received` gives it.
     """
-    message = received(headers, delivery_info, queue)
     wanted = tracing.opening_keys_wanted(message.envelopes)
     if wanted is not None:
         wanted()
@@ -117,21 +100,20 @@ def begin(tracing: Tracing, task: Any, following: Following) -> None:
         following: where the processing is kept until it is certainly over.
     """
     request = task.request
-    if request.is_eager:  # nothing has crossed a bus
-        return
     fields = vars(request)
-    custom = request.headers if isinstance(request.headers, dict) else {}
-    receipt = fields.pop(RECEIPT, None) or custom.get(RECEIPT)  # there, where the task is of protocol 1
-    if not isinstance(receipt, Receipt):
-        # The worker was started before `connect` was called: what must be refused can't be any more.
+    custom = dict(request.headers) if isinstance(request.headers, dict) else {}
+    receipt = taken(fields)
+    receipt = taken(custom) or receipt  # it is there, too, and nowhere else where the task is of protocol 1
+    if receipt is None:
+        if request.is_eager:  # nothing has crossed a bus
+            return
+        # The worker was started before `connect` was called. What must be refused can't be any more; and
+        # what the request says need not be what the message said, so no envelope is opened by it.
         logger.error("a task was received unverified; call connect(app, tracing) where the app is made")
-        info = dict(request.delivery_info or {})
-        # Here, the worker has put "no" where nothing was said.
-        receipt = receive(tracing, fields, info | {"redelivered": info.get("redelivered") or None})
+        receipt = receive(tracing, received({"task": task.name}, {}))
     fields.pop(HEADER_NAME, None)
-    if custom:
-        custom = {name: value for name, value in custom.items() if name not in {RECEIPT, HEADER_NAME}}
-        request.headers = custom or None
+    custom.pop(HEADER_NAME, None)
+    request.headers = custom or None
     request.receipt = receipt
     request.processing = tracing.process(SYSTEM, receipt)
     if request.processing.span is not None:
@@ -160,7 +142,3 @@ def _error(state: str | None, outcome: object) -> BaseException | None:
         return None
     cause = getattr(outcome, "exc", None) if state == states.RETRY else None
     return cause if isinstance(cause, BaseException) else outcome
-
-
-def _coordinate(headers: Mapping[str, Any]) -> tuple[object, ...]:
-    return received(headers, {}).coordinate or ()

@@ -110,8 +110,8 @@ async def on_celery(url: str, queue: str) -> AsyncIterator[Onlooker]:
 def task_queue(name: str) -> Any:  # noqa: ANN401 - kombu has no types
     """Give kombu's declaration of a queue for tasks."""
     # Past a direct exchange, Celery sends straight to the queue, and there would be nothing to bind to.
-    exchange: Any = Exchange(name, type="topic")  # type: ignore[no-untyped-call]  # kombu has no types
-    return Queue(name, exchange, routing_key=name)  # type: ignore[no-untyped-call]  # likewise
+    exchange: Any = Exchange(name, type="topic")
+    return Queue(name, exchange, routing_key=name)
 
 
 def transport_options(url: str) -> dict[str, object]:
@@ -124,8 +124,8 @@ class _OnCelery:
         self._url = url
         self._queue = task_queue(queue)
         copies = f"{queue}.copy"
-        self._copies: Any = Queue(copies, self._queue.exchange, routing_key=queue)  # type: ignore[no-untyped-call]  # kombu has no types
-        self._connection: Any = Connection(  # type: ignore[no-untyped-call]  # likewise
+        self._copies: Any = Queue(copies, self._queue.exchange, routing_key=queue)
+        self._connection: Any = Connection(
             url, connect_timeout=CONNECT_S, transport_options=transport_options(url)
         )
         self._seen: list[Queued] = []

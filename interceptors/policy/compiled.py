@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CACHED_NAMES = 4096
+_LONGEST_CACHED = 512
+"""Twice as long as any name of Kafka's or AMQP's; a publisher may make longer ones up."""
 
 
 class Emit(StrEnum):
@@ -42,9 +44,6 @@ class Accept(StrEnum):
     """A message whose trace may not continue is refused: RejectedError."""
     NONE = "none"
     """Envelopes are stripped unopened, and nothing is recorded."""
-
-
-_STRICTNESS = {Accept.NONE: 0, Accept.OPTIONAL: 1, Accept.REQUIRED: 2, Accept.REJECT: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +120,9 @@ class Policy:
             found = self._listed(system, destination) or (self._listed(system, via) if via else ())
             rules = self._defaults.get(system, self._default)
             found = found or (replace(rules, name=via or destination),)
-            self._found.set(place, found)
+            if len(destination) + len(via) <= _LONGEST_CACHED:
+                self._found.set(place, found)
         return found
-
-    def strictest(self, system: str, names: Sequence[str]) -> str:
-        """Give the one of several physical names whose channel accepts least, for where it can't be told.
-
-        Args:
-            system: the bus.
-            names: one or more.
-        """
-        return max(
-            names,
-            key=lambda name: max(_STRICTNESS[channel.accept] for channel in self.channels(system, name)),
-        )
 
     def _listed(self, system: str, name: str) -> tuple[Channel, ...]:
         listed = list(self._exact.get((system, name), ()))

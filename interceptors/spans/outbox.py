@@ -81,7 +81,11 @@ class Outbox:
             self._start()
 
     def _start(self) -> None:
-        with self._starting:
+        # Without waiting: it may be this thread that holds it, in whose midst the garbage collector ended a
+        # span. Then whoever holds it starts the thread.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
             if self._thread is not None or self._closed:
                 return
             # The thread must not keep alive what it works for.
@@ -97,6 +101,8 @@ class Outbox:
                 self._said = True
                 return
             self._thread = thread
+        finally:
+            self._starting.release()
 
     def flush(self, timeout: float) -> bool:
         """Export what waits now, in the calling thread.

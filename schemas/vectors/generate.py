@@ -312,8 +312,14 @@ def levels() -> Iterator[Scenario]:
     yield valid("level-3-no-type-no-id", "a bus without types and ids", level=Level.MESSAGE, binding=nobody)
     no_type = Binding("orders")
     yield valid("level-2-no-type", "a bus without types", level=Level.TYPE, binding=no_type)
-    task = Binding("orders", "shop.tasks.pay", "0d9b2f3e-5d35-4a53-8f5e-5b8c1c3f0f4e")
-    yield valid("level-3-celery", "a task's name and id; no digest", level=Level.MESSAGE, binding=task)
+    task = Binding("orders", "shop.tasks.pay", "0d9b2f3e-5d35-4a53-8f5e-5b8c1c3f0f4e", BODY_DIGEST)
+    yield valid("level-3-celery", "a task's name, id and body", level=Level.MESSAGE, binding=task)
+    yield valid(
+        "level-3-no-body",
+        "a name and an id, and no body",
+        level=Level.MESSAGE,
+        binding=task._replace(body_digest=b""),
+    )
     long = Binding("c" * 0x100, "t" * 0x12C)
     yield valid(
         "level-2-long-names", "lengths take two bytes, the high one first", level=Level.TYPE, binding=long

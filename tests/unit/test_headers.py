@@ -17,6 +17,7 @@ from interceptors.headers import (
     CLEAR_TRACE_HEADERS,
     SealedHeaders,
     SealedTable,
+    died_in,
     envelopes,
     is_clear,
     stripped,
@@ -45,6 +46,7 @@ def test_a_header_that_carries_a_trace_in_clear_is_known_in_any_case(spelt: Call
     [
         *("traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "uber-trace-id", "sentry-trace"),
         *("x-datadog-trace-id", "x-datadog-tags", "dd-pathway-ctx-base64", "x-amzn-trace-id", "newrelic"),
+        *("elasticapmtraceparent", "sw8", "uberctx-customer", "UberCtx-Customer", "ot-baggage-customer"),
     ],
 )
 def test_the_headers_of_the_usual_tracers_are_clear_ones(name: str) -> None:
@@ -265,3 +267,22 @@ def test_what_opentelemetry_injects_stays_out_and_gets_into_plain_headers() -> N
         [HEADER_NAME, "traceparent"],
     ]
     assert [list(table) for table in tables] == [["name"], ["name", "traceparent"]]
+
+
+@pytest.mark.parametrize(
+    ("deaths", "found"),
+    [
+        ([{"queue": "orders", "count": 1}], True),
+        ([{"queue": "other"}, {"queue": "orders.wait"}], True),
+        ([{"queue": "other"}], False),
+        ([], False),
+        ([None, 7, "orders", {"no": "queue"}, {"queue": ["orders"]}], False),
+        ({"queue": "orders"}, False),
+        ("orders", False),
+        (None, False),
+    ],
+)
+def test_a_death_counts_where_it_was_in_one_of_the_queues(deaths: object, found: bool) -> None:  # noqa: FBT001 - what is expected
+    assert died_in(("orders", "orders.wait"), [PLAIN, ("x-death", deaths)]) is found
+    assert not died_in((), [("x-death", deaths)])
+    assert not died_in(("orders",), [PLAIN])

@@ -419,3 +419,28 @@ def test_where_a_topic_is_of_several_channels_the_strictest_refuses(receive: Any
 def test_a_channel_of_its_own_is_not_opened_where_nothing_is_accepted(receive: Any) -> None:
     receipt = receive(kafka("lax"), sealed(kafka("lax")))
     assert (receipt.verdict, receipt.traced, receipt.rejected) == (None, False, False)
+
+
+@pytest.mark.parametrize(
+    ("topic", "guards", "rejected"),
+    [
+        ("orders", (), False),
+        ("orders", ("a", "strict"), True),
+        ("orders", ("both",), True),
+        ("orders", ("a", "required"), False),
+        ("silent", ("strict",), True),
+    ],
+)
+def test_a_guard_refuses_what_may_not_continue_and_nothing_else(
+    receive: Any,
+    topic: str,
+    guards: tuple[str, ...],
+    rejected: bool,  # noqa: FBT001 - what is expected
+) -> None:
+    message = kafka(topic, guards=guards)
+
+    assert receive(message).rejected is rejected
+    assert receive(message, sealed(kafka("strict"))).rejected is rejected  # not opened as a guard's
+    if topic == "orders":
+        genuine = receive(message, sealed(kafka(topic)))
+        assert (genuine.channel.name, genuine.verdict, genuine.rejected) == ("orders", Verdict.FRESH, False)

@@ -357,7 +357,7 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     (folder / "certificate.pem").write_bytes(public)
     register_auth(key=private, cert=public, store=str(folder / "certificate.pem"))
     yield
-    unregister("auth")  # type: ignore[no-untyped-call]  # half of kombu has no types
+    unregister("auth")
 
 
 @pytest.mark.parametrize("accept", ["required", "reject"])

@@ -33,7 +33,7 @@ class RabbitMQ(Kind):
 
     def probe(self, address: str) -> None:
         """Open a connection and a channel."""
-        client = Connection(address, connect_timeout=2)  # type: ignore[no-untyped-call]  # not typed there
+        client = Connection(address, connect_timeout=2)
         try:
             # Not `client.connect()`, which waits two seconds before it tells.
             with closing(client.transport.establish_connection()) as connection:

@@ -11,6 +11,7 @@ from celery.app.trace import build_tracer
 
 from interceptors import ConfigurationError, Tracing
 from interceptors.celery import connect
+from interceptors.celery.message import received
 from interceptors.celery.publishing import RECEIPT
 from interceptors.celery.working import receive
 from interceptors.envelope import HEADER_NAME
@@ -151,7 +152,7 @@ def test_a_task_that_a_worker_found_in_another_app_is_named(
     def place() -> None:
         ran.append(True)
 
-    receipt = receive(orders.tracing, {"task": "place", "id": "1"}, {"routing_key": "celery"})
+    receipt = receive(orders.tracing, received({"task": "place", "id": "1"}, {"routing_key": "celery"}))
 
     build_tracer("place", place, app=other)("1", (), {}, {RECEIPT: receipt, "delivery_info": {}})
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interceptors import Tracing, Verdict
-from interceptors.celery.message import lasting_name, sent
+from interceptors.celery.message import lasting_name, received, sent
 from interceptors.celery.working import receive
 from interceptors.envelope import HEADER_NAME, to_text
 from interceptors.keys import MemoryKeys
@@ -66,11 +66,11 @@ class Exchange:
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(headers=st.dictionaries(names, values, max_size=6), info=infos, which=st.integers(0, 2))
+@given(headers=st.dictionaries(names, values, max_size=6), info=infos, body=values, which=st.integers(0, 2))
 def test_any_headers_give_a_receipt(
-    tracings: list[Tracing], headers: dict[str, Any], info: dict[str, Any], which: int
+    tracings: list[Tracing], headers: dict[str, Any], info: dict[str, Any], body: object, which: int
 ) -> None:
-    receipt = receive(tracings[which], headers, info)
+    receipt = receive(tracings[which], received(headers, info, body))
     assert receipt.opened is None
     assert receipt.verdict in {None, Verdict.MISSING, Verdict.INVALID}
     assert (receipt.verdict is Verdict.INVALID) is (HEADER_NAME in headers)
@@ -84,13 +84,10 @@ def test_whatever_stands_beside_it_an_envelope_opens_where_it_belongs(
 ) -> None:
     own = {"task": "place", "id": "1"}
     tracing = tracings[0]
-    envelope = tracing.send(sent(own, "", "orders", None)).envelope
+    envelope = tracing.send(sent(own, "", "orders", b"[]")).envelope
     assert envelope is not None
-    receipt = receive(
-        tracing,
-        headers | own | {HEADER_NAME: to_text(envelope)},
-        info | {"exchange": "", "routing_key": "orders"},
-    )
+    given_headers = headers | own | {HEADER_NAME: to_text(envelope)}
+    receipt = receive(tracing, received(given_headers, info | {"exchange": "", "routing_key": "orders"}))
     assert receipt.verdict is Verdict.FRESH
 
 

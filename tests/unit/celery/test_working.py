@@ -14,6 +14,7 @@ from celery.worker.request import Request
 from celery.worker.state import revoked
 from opentelemetry.trace import get_current_span
 
+from interceptors.celery.publishing import RECEIPT
 from interceptors.context import current, current_tenant
 from interceptors.envelope import HEADER_NAME
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .conftest import Shop, Shops
-
-RECEIPT = "interceptors-receipt"
 
 
 class Warehouse(Task):  # type: ignore[misc]  # Celery has no types

@@ -130,3 +130,14 @@ def test_a_bus_may_have_a_default_of_its_own() -> None:
     }
     assert levels == {"kafka": Level.CHANNEL, "rabbitmq": Level.CHANNEL, "celery": Level.TYPE}
     assert policy.channels("celery", "orders")[0].name == "orders"
+
+
+def test_names_that_no_broker_has_are_not_kept() -> None:
+    policy = Policy({}, [], DEFAULT)
+    (found,) = policy.channels("celery", "x" * 10_000)
+
+    assert found.name == "x" * 10_000
+    assert policy.channels("celery", "x" * 10_000) == (found,)
+    assert policy._found.get(("celery", "x" * 10_000, "")) is None
+    policy.channels("celery", "x" * 255, "y" * 255)
+    assert policy._found.get(("celery", "x" * 255, "y" * 255)) is not None

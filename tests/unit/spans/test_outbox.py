@@ -313,3 +313,23 @@ def test_a_fork_does_not_mind_an_outbox_that_is_gone(fork_hooks: list[Callable[[
     Outbox(MemorySink())
     gc.collect()
     assert [hook() for hook in fork_hooks] == [None]
+
+
+def test_a_span_that_is_ended_amid_the_start_does_not_wait_for_itself(
+    monkeypatch: pytest.MonkeyPatch, make_span: Callable[..., Span]
+) -> None:
+    """The garbage collector may end one anywhere: in the midst of what starts the thread, too."""
+    sink = MemorySink()
+    outbox = Outbox(sink)
+    start = threading.Thread.start
+
+    def collecting(thread: threading.Thread) -> None:
+        outbox.put(make_span())
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", collecting)
+    outbox.put(make_span())
+    monkeypatch.undo()
+
+    outbox.close(5)
+    assert len(sink.spans) == 2
