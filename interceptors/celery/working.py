@@ -110,7 +110,8 @@ def begin(tracing: Tracing, task: Any, following: Following) -> None:
         # The worker was started before `connect` was called. What must be refused can't be any more; and
         # what the request says need not be what the message said, so no envelope is opened by it.
         logger.error("a task was received unverified; call connect(app, tracing) where the app is made")
-        receipt = receive(tracing, received({"task": task.name}, {}))
+        info = request.delivery_info if isinstance(request.delivery_info, dict) else {}
+        receipt = receive(tracing, received({"task": task.name}, info))
     fields.pop(HEADER_NAME, None)
     custom.pop(HEADER_NAME, None)
     request.headers = custom or None

@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from interceptors.bounded import BoundedMap
 from interceptors.envelope import Opener
 from interceptors.pipeline import on_receive
 from interceptors.replay import ReplayWindow, Verdict
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from interceptors.policy import Policy
 
 logger = logging.getLogger("interceptors")
+
+_SAID = 256
 
 
 class Receiver:
@@ -38,6 +41,7 @@ class Receiver:
         self._opener = Opener()
         self._windows: dict[str, ReplayWindow] = {}
         self._receiving = threading.Lock()
+        self._said: BoundedMap[tuple[str, str], bool] = BoundedMap(_SAID)
 
     def receive(self, message: Message, *, consumer: str, now: int) -> Receipt:
         """Verify what came with a message.
@@ -65,9 +69,22 @@ class Receiver:
             rejected = receipt.rejected
             if rejected:
                 self._counts["rejected"] += 1
+            unread = receipt.answer is not None and self._is_news(receipt.channel.name, receipt.answer)
         if rejected:
             logger.warning("channel %r rejects a message: %s", receipt.channel.name, verdict)
+        elif unread:
+            logger.warning(
+                "an envelope on channel %r does not open: %s; others like it are only counted",
+                receipt.channel.name,
+                receipt.answer,
+            )
         return receipt
+
+    def _is_news(self, channel: str, answer: str) -> bool:
+        if self._said.get((channel, answer)) is not None:
+            return False
+        self._said.set((channel, answer), True)  # noqa: FBT003 - a set of pairs
+        return True
 
     def forget(self, consumer: str) -> None:
         """Give up what a consumer that is gone has seen."""

@@ -115,3 +115,23 @@ def test_in_a_child_it_receives_though_another_thread_held_its_lock(
     receiver._receiving.acquire()
     receiver.in_child()
     assert receiver.receive(sealed("orders"), consumer="workers", now=NOW).verdict is Verdict.FRESH
+
+
+def test_what_does_not_open_is_said_once_for_each_channel_and_reason(
+    receiver: Receiver,
+    counts: Counter[str],
+    sealed: Callable[[str], Message],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    genuine = sealed("orders")
+    altered = genuine._replace(envelopes=(b"\x12" + bytes(121),))
+    elsewhere = sealed("orders")._replace(destination="other", via="other")
+    for message in (altered, altered, elsewhere, altered, genuine):
+        receiver.receive(message, consumer="c", now=NOW)
+
+    said = [record.getMessage() for record in caplog.records]
+    assert [(("'orders'" in line), line.split(": ")[1].split(";")[0]) for line in said] == [
+        (True, "unsupported version"),
+        (False, "not authentic"),
+    ]
+    assert counts["invalid"] == 4
