@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from aio_pika.abc import AbstractIncomingMessage
 
-from interceptors.errors import RejectedError
 from interceptors.rabbitmq.message import TracedMessage, receive, refuse, wanted_keys
 from interceptors.rabbitmq.queue import seen_by
 from interceptors.tracing import Handling, handler
@@ -41,35 +37,15 @@ def traced(tracing: Tracing, *, queue: str | None = None) -> Callable[[Callable[
     Raises:
         RejectedError: by the decorated function: the channel's policy refuses the message. A coroutine
             function has rejected it then, so that it is dead-lettered; a function leaves that to its caller.
+            Around a call of the former, say `message.process(ignore_processed=True)`: without that, a raw
+            message's `process` rejects it again, and its `MessageProcessError` replaces this one.
     """
-    refused: WeakKeyDictionary[RejectedError, AbstractIncomingMessage] = WeakKeyDictionary()
 
     def admit(raw: AbstractIncomingMessage, consumer: str) -> TracedMessage:
         message = raw if isinstance(raw, TracedMessage) else receive(tracing, raw, queue, consumer)
         if message.receipt.rejected:
-            error = message.rejection()
-            refused[error] = raw
-            raise error
+            raise message.rejection()
         return message
 
-    handling = Handling(AbstractIncomingMessage, wanted_keys, admit, TracedMessage.open_processing)
-    decorate = handler(tracing, handling, consumer=None if queue is None else seen_by(queue))
-
-    def decorate_rejecting(function: Callable[P, T]) -> Callable[P, T]:
-        handle = decorate(function)
-        if not inspect.iscoroutinefunction(handle):
-            return handle
-
-        @functools.wraps(handle)
-        async def handle_rejecting(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - the function's
-            try:
-                return await handle(*args, **kwargs)
-            except RejectedError as error:
-                message = refused.pop(error, None)
-                if message is not None:
-                    await refuse(message)
-                raise
-
-        return cast("Callable[P, T]", handle_rejecting)
-
-    return decorate_rejecting
+    handling = Handling(AbstractIncomingMessage, wanted_keys, admit, TracedMessage.open_processing, refuse)
+    return handler(tracing, handling, consumer=None if queue is None else seen_by(queue))

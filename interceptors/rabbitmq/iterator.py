@@ -32,10 +32,13 @@ class TracedQueueIterator(Delegate):
         self,
         iterator: AbstractQueueIterator,
         verified: Callable[[AbstractIncomingMessage], Awaitable[TracedMessage]],
+        *,
+        stream: bool,
     ) -> None:
         """Wrap an iterator; `TracedQueue.iterator` does."""
         super().__init__(iterator)
         self._verified = verified
+        self._stream = stream
         self._following = Following()
         self._held: deque[AbstractIncomingMessage] = deque()
         # A loop over the queue itself may be left without closing what it iterated over.
@@ -64,7 +67,7 @@ class TracedQueueIterator(Delegate):
                 raise
             if not message.receipt.rejected:
                 break
-            await refuse(raw)
+            await refuse(raw, stream=self._stream)
         self._following.open(message.open_processing())
         return message
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -13,13 +14,13 @@ from aio_pika.message import ProcessContext
 
 from interceptors import message as core
 from interceptors.errors import RejectedError
-from interceptors.headers import envelopes, stripped
+from interceptors.headers import died_in, envelopes, stripped
 from interceptors.rabbitmq.names import SYSTEM, lasting_name
 from interceptors.spans import Operation
 from interceptors.tracing import Delegate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
     from types import TracebackType
 
     from aio_pika.abc import HeadersType, MessageInfo
@@ -178,18 +179,21 @@ def receive(
     """
     headers = _table(message.headers)
     via = lasting_name(message.exchange or message.routing_key or "")
-    coordinate = (via if queue is None else queue,)
+    place = via if queue is None else queue
+    offset = _stream_offset(headers)
+    coordinate = (place,) if offset is None else (place, offset)
+    again = bool(message.redelivered) or died_in(() if queue is None else (queue,), headers)
     receipt = tracing.receive(
         core.Message(
             system=SYSTEM,
-            destination=lasting_name(coordinate[0]),
+            destination=lasting_name(place),
             body=message.body,
             type=message.type or "",
             id=message.message_id or "",
             envelopes=envelopes(headers),
             coordinate=coordinate,
             via=via,
-            redelivered=bool(message.redelivered) or _died_in(queue, headers),
+            redelivered=again if offset is None else None,
         ),
         consumer=consumer,
     )
@@ -201,30 +205,40 @@ def wanted_keys(message: AbstractIncomingMessage) -> tuple[object, ...]:
     return envelopes(_table(message.headers))
 
 
-async def refuse(message: AbstractIncomingMessage) -> None:
-    """Reject what the policy refuses, so that it is dead-lettered, unless it wants no acknowledgement."""
+async def refuse(message: AbstractIncomingMessage, *, stream: bool = False) -> None:
+    """Turn away what the policy refuses, unless it wants no acknowledgement.
+
+    Args:
+        message: the message. It is rejected without being requeued, so that it is dead-lettered.
+        stream: whether it comes from a stream, which has no dead letters: RabbitMQ closes the connection of
+            who rejects there. So it is acknowledged, which takes nothing out of a stream.
+    """
     if not message.processed:
-        with contextlib.suppress(AMQPError, ChannelInvalidStateError, ConnectionError):
-            await message.reject(requeue=False)
+        await _to_the_end(message.ack if stream else message.reject)
 
 
 async def put_back(message: AbstractIncomingMessage) -> None:
     """Give a message that nobody has seen back to its queue, unless it wants no acknowledgement."""
     if not message.processed:
+        await _to_the_end(message.nack)
+
+
+async def _to_the_end(settle: Callable[[], Awaitable[None]]) -> None:
+    """Settle a message though who waits for it is cancelled: unsettled, it would take up the prefetch."""
+
+    async def settled() -> None:
         # Where the channel is gone, the broker has put it back.
         with contextlib.suppress(AMQPError, ChannelInvalidStateError, ConnectionError):
-            await message.nack(requeue=True)
+            await settle()
+
+    await asyncio.shield(settled())
 
 
 def _table(headers: object) -> Iterable[tuple[str, Any]]:
     return headers.items() if isinstance(headers, Mapping) else ()
 
 
-def _died_in(queue: str | None, headers: Iterable[tuple[str, object]]) -> bool:
-    """Tell whether a message says that it was dead-lettered out of this queue: it comes round again."""
-    if queue is None:
-        return False
-    deaths = next((value for name, value in headers if name == "x-death"), None)
-    return isinstance(deaths, list) and any(
-        isinstance(death, Mapping) and death.get("queue") == queue for death in deaths
-    )
+def _stream_offset(headers: Iterable[tuple[str, object]]) -> int | None:
+    """Give the place of a message in a stream, where each has one of its own and may be read again."""
+    offset = next((value for name, value in headers if name == "x-stream-offset"), None)
+    return offset if type(offset) is int else None

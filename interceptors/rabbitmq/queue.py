@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from typing import TYPE_CHECKING, Any, Literal, overload
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from aio_pika.tools import ensure_awaitable
 
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 
     from interceptors.rabbitmq.message import TracedMessage
     from interceptors.tracing import Tracing
+
+
+class _InUse:
+    """Held by all in this process who have one queue, so that it goes with the last of them.
+
+    Attributes:
+        transient: whether the queue goes by itself: then what was seen in it goes when this does.
+    """
+
+    transient = False
+
+
+_in_use: WeakKeyDictionary[Tracing, WeakValueDictionary[str, _InUse]] = WeakKeyDictionary()
+"""By the queue's name. Nothing in it outlives who has the queue."""
 
 
 class TracedQueue(Delegate):
@@ -41,9 +56,12 @@ class TracedQueue(Delegate):
         """
         super().__init__(queue)
         self._tracing = tracing
-        if lasting_name(queue.name) != queue.name:
-            # What was seen in a queue whose name never comes again goes with it.
-            weakref.finalize(self, tracing.forget, seen_by(queue.name)).atexit = False
+        self._stream = (queue.arguments or {}).get("x-queue-type") == "stream"
+        self._in_use = _in_use.setdefault(tracing, WeakValueDictionary()).setdefault(queue.name, _InUse())
+        transient = queue.exclusive or queue.auto_delete or lasting_name(queue.name) != queue.name
+        if transient and not self._in_use.transient:
+            self._in_use.transient = True
+            weakref.finalize(self._in_use, tracing.forget, seen_by(queue.name)).atexit = False
 
     async def consume(self, callback: Callable[[Any], Any], *args: object, **kwargs: object) -> ConsumerTag:
         """Consume by a callback, as `Queue.consume` does.
@@ -117,7 +135,7 @@ class TracedQueue(Delegate):
 
     def iterator(self, **kwargs: object) -> TracedQueueIterator:
         """Iterate over messages, as `Queue.iterator` does."""
-        return TracedQueueIterator(self._wrapped.iterator(**kwargs), self._verified)
+        return TracedQueueIterator(self._wrapped.iterator(**kwargs), self._verified, stream=self._stream)
 
     def __aiter__(self) -> TracedQueueIterator:
         """Iterate over messages, as the queue does."""
@@ -141,7 +159,7 @@ class TracedQueue(Delegate):
             async with in_order:  # no message overtakes one whose key is being fetched
                 message = await self._verified(raw)
             if message.receipt.rejected:
-                await refuse(raw)
+                await refuse(raw, stream=self._stream)
                 return None
             with message.open_processing():
                 return await handle(message)

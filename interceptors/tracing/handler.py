@@ -8,10 +8,11 @@ import secrets
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
+from interceptors.errors import RejectedError
 from interceptors.tracing.off_loop import off_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from interceptors.tracing.scopes import Processing
     from interceptors.tracing.tracing import Tracing
@@ -32,6 +33,8 @@ class Handling(NamedTuple):
     raises RejectedError."""
     process: Callable[[Any], Processing]
     """The processing of what `admit` gave."""
+    refuse: Callable[[Any], Awaitable[None]] | None = None
+    """Turns a raw message away that `admit` raised for, on a bus that can; called for coroutine functions."""
 
 
 def handler(
@@ -60,7 +63,12 @@ def handler(
                 wanted = tracing.opening_keys_wanted(handling.envelopes(raw))
                 if wanted is not None:
                     await off_loop(wanted)
-                message = handling.admit(raw, seen_by)
+                try:
+                    message = handling.admit(raw, seen_by)
+                except RejectedError:
+                    if handling.refuse is not None:
+                        await handling.refuse(raw)
+                    raise
                 with handling.process(message):
                     return await cast("Callable[..., Any]", function)(
                         *_replaced(args, place, message), **_named(kwargs, place, message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
 from types import SimpleNamespace
@@ -125,6 +126,21 @@ async def sending(connection: AbstractConnection, checkout: Tracing) -> TracedCh
 async def receiving(connection: AbstractConnection, billing: Tracing) -> TracedChannel:
     """The channel of `billing`."""
     return TracedChannel(await connection.channel(), billing)
+
+
+@pytest.fixture
+def slow_reject(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Makes rejecting wait; gives what tells that it waits, and what lets it go on."""
+    waits, goes_on = asyncio.Event(), asyncio.Event()
+    reject = IncomingMessage.reject
+
+    async def rejected(message: IncomingMessage, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - aio-pika's
+        waits.set()
+        await goes_on.wait()
+        await reject(message, requeue)
+
+    monkeypatch.setattr(IncomingMessage, "reject", rejected)
+    return waits, goes_on
 
 
 @pytest.fixture

@@ -116,6 +116,24 @@ async def test_a_coroutine_function_rejects_what_the_policy_refuses_and_raises(
     assert (await dead.get(no_ack=True)).body == b"forged"
 
 
+async def test_a_refusal_leaves_a_raw_process_block_that_ignores_what_is_processed(
+    raw: AbstractChannel, strict: Tracing
+) -> None:
+    queue = await raw.declare_queue("orders")
+    await raw.default_exchange.publish(aio_pika.Message(b"forged"), "orders")
+
+    @rabbitmq.traced(strict, queue="orders")
+    async def handle(message: Any) -> None:
+        raise LookupError(message)
+
+    message = await queue.get()
+    with pytest.raises(RejectedError):
+        async with message.process(requeue=True, ignore_processed=True):
+            await handle(message)
+
+    assert await queue.get(fail=False) is None
+
+
 async def test_a_refusal_that_the_handler_itself_raises_settles_nothing(
     sending: TracedChannel, raw: AbstractChannel, strict: Tracing
 ) -> None:

@@ -124,6 +124,50 @@ async def test_what_the_policy_refuses_is_rejected_and_skipped(
     assert await queue.get(fail=False) is None
 
 
+async def test_what_is_refused_gives_its_place_back_though_who_asked_is_cancelled_meanwhile(
+    connection: AbstractConnection,
+    raw: AbstractChannel,
+    strict: Tracing,
+    slow_reject: tuple[asyncio.Event, asyncio.Event],
+) -> None:
+    waits, goes_on = slow_reject
+    channel = TracedChannel(await connection.channel(), strict)
+    await channel.set_qos(prefetch_count=1)
+    queue = await channel.declare_queue("orders")
+    await raw.default_exchange.publish(aio_pika.Message(b"forged"), "orders")
+    await channel.default_exchange.publish(aio_pika.Message(b"sealed"), "orders")
+
+    async with queue.iterator() as messages:
+        await cancelled_once(messages, waits)
+        goes_on.set()
+        message = await anext(messages)
+        await message.ack()
+
+    assert message.body == b"sealed"
+
+
+async def test_what_a_streams_policy_refuses_is_acknowledged_since_a_stream_has_no_rejecting(
+    connection: AbstractConnection,
+    raw: AbstractChannel,
+    strict: Tracing,
+    slow_reject: tuple[asyncio.Event, asyncio.Event],
+) -> None:
+    rejects, goes_on = slow_reject
+    goes_on.set()
+    channel = TracedChannel(await connection.channel(), strict)
+    await channel.set_qos(prefetch_count=1)
+    queue = await channel.declare_queue("orders", durable=True, arguments={"x-queue-type": "stream"})
+    await raw.default_exchange.publish(aio_pika.Message(b"forged"), "orders")
+    await channel.default_exchange.publish(aio_pika.Message(b"sealed"), "orders")
+
+    async with queue.iterator() as messages:
+        message = await anext(messages)
+        await message.ack()
+
+    assert message.body == b"sealed"
+    assert not rejects.is_set()
+
+
 async def test_a_task_that_works_on_a_message_when_the_loop_has_moved_on_has_a_processing_of_its_own(
     orders: TracedQueue, spans: Spans
 ) -> None:
@@ -208,5 +252,9 @@ async def test_tasks_that_share_an_iterator_get_each_message_once_while_a_key_is
 
 
 async def body_of_next(messages: TracedQueueIterator) -> bytes:
-    body: bytes = (await anext(messages)).body
+    message = None
+    while message is None:
+        # aio-pika wakes all who wait when one message comes, and tells those who find none that it is over.
+        message = await anext(messages, None)
+    body: bytes = message.body
     return body

@@ -123,6 +123,21 @@ def test_a_message_comes_again_where_the_flag_or_a_death_in_this_queue_says_so(
     assert again.receipt.verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("offset", "verdict"),
+    [(0, "redelivery"), (1, "duplicate"), ("0", "duplicate"), (False, "duplicate"), (None, "duplicate")],
+)
+def test_a_stream_is_read_again_where_the_offset_is_the_same(
+    billing: Tracing, incoming: Incoming, envelope: Callable[..., bytearray], *, offset: object, verdict: str
+) -> None:
+    headers = {HEADER_NAME: envelope(), "name": "value"}
+    first = received(billing, incoming(headers | {"x-stream-offset": 0}))
+
+    again = received(billing, incoming(headers | {"x-stream-offset": offset}))
+
+    assert [message.receipt.verdict for message in (first, again)] == ["fresh", verdict]
+
+
 # What it shows.
 
 

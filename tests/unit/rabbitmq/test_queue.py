@@ -18,7 +18,7 @@ from interceptors.rabbitmq import queue as queue_module
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aio_pika.abc import AbstractChannel, AbstractConnection
+    from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
     from pamqp.common import FieldTable
 
     from interceptors import Tracing
@@ -125,10 +125,13 @@ async def test_a_callback_that_is_no_coroutine_function_is_warned_of_and_called(
     queue = await receiving.declare_queue("orders")
     seen = Seen()
 
-    await queue.consume(seen, no_ack=True)
-    await sending.default_exchange.publish(aio_pika.Message(b"body"), "orders")
-    with pytest.warns(DeprecationWarning, match="non awaitable"):
+    async def publish() -> None:
+        await sending.default_exchange.publish(aio_pika.Message(b"body"), "orders")
         await seen.done.wait()
+
+    await queue.consume(seen, no_ack=True)
+    with pytest.warns(DeprecationWarning, match="non awaitable"):
+        await publish()
     await queue.delete(if_unused=False)
 
     (span,) = spans.ended()
@@ -228,6 +231,33 @@ async def test_getting_what_the_policy_refuses_raises_and_dead_letters_it(
     assert (await dead.get(no_ack=True)).body == b"forged"
 
 
+async def test_what_is_got_and_refused_is_dead_lettered_though_getting_it_is_cancelled_meanwhile(
+    connection: AbstractConnection,
+    raw: AbstractChannel,
+    strict: Tracing,
+    slow_reject: tuple[asyncio.Event, asyncio.Event],
+) -> None:
+    waits, goes_on = slow_reject
+    dead = await dead_letters(raw)
+    queue = await TracedChannel(await connection.channel(), strict).get_queue("orders")
+    await raw.default_exchange.publish(aio_pika.Message(b"forged"), "orders")
+    refused: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def on_dead(message: AbstractIncomingMessage) -> None:
+        refused.set_result(message.body)
+
+    await dead.consume(on_dead, no_ack=True)
+    getting = asyncio.create_task(queue.get())
+    await waits.wait()
+
+    getting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await getting
+    goes_on.set()
+
+    assert await refused == b"forged"
+
+
 async def test_a_message_goes_back_where_getting_it_is_cancelled_while_a_key_is_fetched(
     sending: TracedChannel, receiving: TracedChannel, slow_keys: tuple[asyncio.Event, asyncio.Event]
 ) -> None:
@@ -284,11 +314,26 @@ async def test_a_message_that_comes_round_by_a_wait_queue_is_redelivered(
     assert verdicts == [(False, "fresh"), (False, "redelivery"), (False, "redelivery")]
 
 
-async def test_what_was_seen_in_a_queue_of_a_made_up_name_goes_with_it(
-    sending: TracedChannel, receiving: TracedChannel, billing: Tracing, spans: Spans
+@pytest.mark.parametrize(
+    ("name", "settings", "channel"),
+    [
+        (None, {"durable": True}, "amq.gen"),
+        ("reply.1", {"exclusive": True}, "reply.1"),
+        ("reply.1", {"auto_delete": True}, "reply.1"),
+    ],
+)
+async def test_what_was_seen_in_a_queue_that_never_comes_again_goes_with_it(
+    sending: TracedChannel,
+    receiving: TracedChannel,
+    billing: Tracing,
+    spans: Spans,
+    *,
+    name: str | None,
+    settings: dict[str, Any],
+    channel: str,
 ) -> None:
     async def receive_one() -> TracedMessage:
-        queue = await receiving.declare_queue(exclusive=True)
+        queue = await receiving.declare_queue(name, **settings)
         await sending.default_exchange.publish(aio_pika.Message(b"body"), queue.name)
         message = await queue.get()
         await queue.delete()
@@ -299,4 +344,22 @@ async def test_what_was_seen_in_a_queue_of_a_made_up_name_goes_with_it(
 
     assert message.receipt.verdict == "fresh"
     assert not billing._receiver._windows
-    assert {span.channel for span in spans.ended()} == {"amq.gen"}
+    assert {span.channel for span in spans.ended()} == {channel}
+
+
+async def test_what_was_seen_in_such_a_queue_stays_while_anyone_has_it(
+    sending: TracedChannel, receiving: TracedChannel, billing: Tracing
+) -> None:
+    queues = [await receiving.declare_queue("work", auto_delete=True) for _ in range(2)]
+    await sending.default_exchange.publish(aio_pika.Message(b"body"), "work")
+    first = await queues.pop().get()
+
+    gc.collect()
+    await first.nack(requeue=True)
+    second = await queues[0].get()
+
+    assert [message.receipt.verdict for message in (first, second)] == ["fresh", "redelivery"]
+    await second.ack()
+    del queues, first, second
+    gc.collect()
+    assert not billing._receiver._windows

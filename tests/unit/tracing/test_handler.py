@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -67,7 +68,13 @@ def billing(development: Development, store: MemoryKeys, spans: MemorySink) -> T
 
 
 @pytest.fixture
-def traced(billing: Tracing) -> Traced:
+def returned() -> list[Letter]:
+    """The letters that were refused, and sent back."""
+    return []
+
+
+@pytest.fixture
+def traced(billing: Tracing, returned: list[Letter]) -> Traced:
     """The decorator of the bus that is made up; letters with a negative number are refused."""
 
     def admit(raw: Letter, consumer: str) -> Opened:
@@ -79,7 +86,11 @@ def traced(billing: Tracing) -> Traced:
     def process(opened: Opened) -> Processing:
         return billing.process("post", opened.receipt, group="desk")
 
-    handling = Handling(Letter, lambda raw: [raw.envelope], admit, process)
+    async def refuse(raw: Letter) -> None:
+        await asyncio.sleep(0)
+        returned.append(raw)
+
+    handling = Handling(Letter, lambda raw: [raw.envelope], admit, process, refuse)
     return lambda consumer=None: handler(billing, handling, consumer=consumer)
 
 
@@ -152,16 +163,42 @@ async def test_an_error_of_a_handler_marks_its_span_and_is_the_callers(
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_what_is_refused_is_not_handled(
-    traced: Traced, letter: Callable[[int], Letter], form: str
+async def test_what_is_refused_is_not_handled_and_goes_back_where_a_handler_can_wait_for_that(
+    traced: Traced, letter: Callable[[int], Letter], returned: list[Letter], form: str
 ) -> None:
     handled: list[object] = []
+    refused = letter(-1)
 
     refusing = traced()(in_form(form, handled.append))
     with pytest.raises(RejectedError):
-        await result_of(refusing(letter(-1)))
+        await result_of(refusing(refused))
 
     assert handled == []
+    assert returned == ([] if form == "function" else [refused])
+
+
+async def test_a_refusal_that_the_handler_itself_raises_sends_nothing_back(
+    traced: Traced, letter: Callable[[int], Letter], returned: list[Letter]
+) -> None:
+    def fail(_: Opened) -> None:
+        raise RejectedError(channel="other", verdict="missing", coordinate=None)
+
+    with pytest.raises(RejectedError, match="other"):
+        await traced()(in_form("coroutine function", fail))(letter(1))
+
+    assert returned == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_bus_that_can_send_nothing_back_just_raises(billing: Tracing, form: str) -> None:
+    def admit(_: Letter, consumer: str) -> None:
+        raise RejectedError(channel=consumer, verdict="missing", coordinate=None)
+
+    handling = Handling(Letter, lambda raw: [raw.envelope], admit, partial(billing.process, "post"))
+    refusing = handler(billing, handling, consumer="desk")(in_form(form, lambda _: None))
+
+    with pytest.raises(RejectedError, match="desk"):
+        await result_of(refusing(Letter(1, None)))
 
 
 @pytest.mark.parametrize("form", FORMS)
