@@ -10,12 +10,14 @@ import os
 import socket
 import struct
 import time
+from collections import defaultdict
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.context import child_of
-from interceptors.envelope import KeySet, Opener, Sealer
+from interceptors.envelope import KeySet, Level, Opener, Sealer
 from interceptors.errors import ConfigurationError, KeyProviderError, MissingExtraError
 from interceptors.keys import LocalKeys
 from interceptors.keys.administration import KeyLine, list_keys
@@ -23,7 +25,7 @@ from interceptors.keys.key_file import KeyringFile, read_key_file
 from interceptors.message import Message
 from interceptors.pipeline import on_receive, on_send
 from interceptors.policy import Accept, Channel, Emit, Policy, PolicyDocument, compile_policy
-from interceptors.policy.document import Match
+from interceptors.policy.document import ChannelEntry, Match
 from interceptors.policy.yaml_document import parse_document
 from interceptors.replay import ReplayWindow, Verdict
 from interceptors.tracing.configuration import Configuration, read_configuration, read_text
@@ -46,6 +48,7 @@ class Status(StrEnum):
     """How a check came out."""
 
     OK = "ok"
+    NOTE = "note"
     WARNING = "warning"
     WRONG = "wrong"
 
@@ -135,25 +138,42 @@ def _keys(configuration: Configuration) -> tuple[list[KeyLine], SenderKey]:
 def _channels(
     document: PolicyDocument, configuration: Configuration, lines: list[KeyLine], key: SenderKey | None
 ) -> Iterator[Check]:
-    policy = _with_own_topics(document)
-    topics = {str(place): f"channel {entry.name!r}" for place, entry in enumerate(document.channels)}
-    for topic, name in {**topics, "": "channel default"}.items():
-        channel = policy.channels("kafka", topic)[0]
+    policy = _with_own_places(document)
+    entries = {str(number): entry for number, entry in enumerate(document.channels)}
+    # Which channel is Celery's is not known where none is listed.
+    celery = not entries or any(entry.match.celery for entry in entries.values())
+    for own, entry in {**entries, "": None}.items():
+        name = f"channel {entry.name!r} ({_places(entry.match)})" if entry else "channel default"
+        bus = _buses(entry.match)[0] if entry else "kafka"
+        channel = policy.channels(bus, own)[0]
         faults = _contradictions(channel)
+        if entry and not entry.match.celery:
+            faults += _meant_for_celery(entry)
+        elif celery:
+            faults += _copied_envelopes(policy.channels("celery", own)[0])
         if key is not None:  # without it, each of these would only say so once more
             faults += _unreadable(channel, configuration, lines)
-            faults += _round_trip(policy, topic, key)
+            faults += _round_trip(policy, bus, own, key)
         for status, text in faults:
             yield Check(status, f"{name}: {text}")
         if not faults:
             yield Check(Status.OK, f"{name}: emit {channel.emit}, accept {channel.accept}")
+    yield from _shared_places(document, policy)
 
 
-def _with_own_topics(document: PolicyDocument) -> Policy:
-    """Compile with one topic for each channel, its number, so that a glob needs no example."""
+def _buses(match: Match) -> list[str]:
+    return [bus for bus, names in match if names]
+
+
+def _places(match: Match) -> str:
+    return "; ".join(f"{bus}: {', '.join(getattr(match, bus))}" for bus in _buses(match))
+
+
+def _with_own_places(document: PolicyDocument) -> Policy:
+    """Compile with one name for each channel on its buses, its number, so that a glob needs no example."""
     entries = tuple(
-        entry.model_copy(update={"match": Match(kafka=(str(place),))})
-        for place, entry in enumerate(document.channels)
+        entry.model_copy(update={"match": Match(**dict.fromkeys(_buses(entry.match), (str(number),)))})
+        for number, entry in enumerate(document.channels)
     )
     return compile_policy(document.model_copy(update={"channels": entries}))
 
@@ -163,6 +183,41 @@ def _contradictions(channel: Channel) -> list[Check]:
         text = f"nobody can send here: accept is {channel.accept}, and emit is none; make it `emit: sealed`"
         return [Check(Status.WRONG, text)]
     return []
+
+
+def _meant_for_celery(entry: ChannelEntry) -> list[Check]:
+    if entry.task_metadata is None:
+        return []
+    text = "`task_metadata` is Celery's, and `match` lists no queue of it; list one, or leave it out"
+    return [Check(Status.WARNING, text)]
+
+
+def _copied_envelopes(channel: Channel) -> list[Check]:
+    if channel.accept is not Accept.REJECT or channel.lowest_level is Level.MESSAGE:
+        return []
+    if channel.level is Level.MESSAGE:
+        remedy = "raise `lowest_level` to message once every producer binds so"
+    else:
+        remedy = "write `binding: message`"
+    text = f"on Celery, accept reject lets a copied envelope pass with other arguments; {remedy}"
+    return [Check(Status.WARNING, text)]
+
+
+def _shared_places(document: PolicyDocument, policy: Policy) -> Iterator[Check]:
+    listing: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, entry in enumerate(document.channels):
+        for bus, names in entry.match:
+            for name in dict.fromkeys(names):
+                listing[bus, name].append(number)
+    for (bus, name), numbers in listing.items():
+        rules = {replace(policy.channels(bus, str(number))[0], name="") for number in numbers}
+        if len(rules) > 1:
+            channels = ", ".join(repr(document.channels[number].name) for number in numbers)
+            text = (
+                f"{bus}: {name}: lies on channels with different rules, {channels}: producers go by the "
+                f"first; consumers open what is sealed for any, and refuse where one of them says reject"
+            )
+            yield Check(Status.NOTE, text)
 
 
 def _unreadable(channel: Channel, configuration: Configuration, lines: list[KeyLine]) -> list[Check]:
@@ -182,14 +237,14 @@ def _unreadable(channel: Channel, configuration: Configuration, lines: list[KeyL
     return [Check(Status.WARNING, text)]
 
 
-def _round_trip(policy: Policy, topic: str, key: SenderKey) -> list[Check]:
+def _round_trip(policy: Policy, bus: str, name: str, key: SenderKey) -> list[Check]:
     """Send a message to nobody and receive it, where this service's own envelopes count."""
-    channel = policy.channels("kafka", topic)[0]
+    channel = policy.channels(bus, name)[0]
     counts = channel.senders is None or key.sender in channel.senders
     if not counts or channel.emit is Emit.NONE or channel.accept is Accept.NONE:
         return []
     now = time.time_ns() // 1_000_000
-    message = Message("kafka", topic, body=b"")
+    message = Message(bus, name, body=b"")
     outgoing = on_send(message, context=child_of(None), policy=policy, sealer=Sealer(key), now=now)
     receipt = on_receive(
         message._replace(envelopes=(outgoing.envelope,)),

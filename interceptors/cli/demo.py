@@ -10,7 +10,12 @@ from rich.console import Console
 def demo(
     input_path: Annotated[
         Path | None,
-        typer.Option("--input", metavar="FILE", help="Messages to send instead of the built-in ones."),
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help="Orders to send instead of the built-in ones, one JSON object a line, with order_id, "
+            "merchant and customer (id, email).",
+        ),
     ] = None,
     kafka: Annotated[
         str | None,

@@ -7,7 +7,7 @@ import typer
 
 from interceptors.diagnosis import Status, diagnose
 
-_COLOURS = {Status.OK: "green", Status.WARNING: "yellow", Status.WRONG: "red"}
+_COLOURS = {Status.OK: "green", Status.NOTE: "cyan", Status.WARNING: "yellow", Status.WRONG: "red"}
 
 
 def doctor(
@@ -21,7 +21,7 @@ def doctor(
 ) -> None:
     """Try a service's configuration, keys and policy as the service would, and say how to mend what is wrong.
 
-    Exit status 1 if anything is wrong; warnings alone are none.
+    Exit status 1 if anything is wrong; notes and warnings alone are none.
     """
     found = set()
     for check in diagnose(config, kafka=kafka):

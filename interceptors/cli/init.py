@@ -1,6 +1,7 @@
 """`interceptors init`: the starter of a service."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -112,8 +113,12 @@ def init(
             typer.echo(f"kept {file}: it was there already")
         elif file in texts or make_keys:
             typer.echo(f"made {file}")
+        elif file == roots:
+            typer.echo(f"not made {file}: {keys} was there already, and belongs to other roots")
         else:
-            typer.echo(f"not made {file}: it belongs to the other file in its folder; see interceptors keys")
+            grant = ["interceptors", "keys", "grant", service, "--tenant", tenant]
+            command = shlex.join([*grant, "--out", str(keys), "--roots", str(roots)])
+            typer.echo(f"not made {file}: {roots} was there already; run: {command}")
     typer.echo(f"next: interceptors doctor {directory / 'interceptors.yaml'}")
     raise typer.Exit(1 if kept else 0)
 

@@ -13,6 +13,7 @@ from interceptors.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+FIELDS = "order_id, merchant and customer (id, email)"
 SAMPLE = Path(__file__).with_name("orders.jsonl")
 
 _LARGEST = 900_000
@@ -67,7 +68,7 @@ def read_orders(path: Path) -> tuple[list[Order], list[BadLine]]:
     """Read a file of orders.
 
     Args:
-        path: JSON lines; each an object with `order_id`, `merchant` and `customer` (`id`, `email`).
+        path: JSON lines; each an object with `FIELDS`.
 
     Returns:
         The orders, and the lines that hold none. Empty lines count as neither.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import textwrap
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from interceptors.demo.setup import BOOKINGS, DEADLINE_S, LEDGER, ORDERS, SERVICES
 from interceptors.envelope import HEADER_NAME
@@ -55,40 +57,54 @@ def _trees(console: Console, outcome: Outcome) -> None:
         console.rule(f"[bold]What the key holder of {escape(tenant)} sees", align="left")
         whole = [spans for spans in of_tenant.values() if {span.service for span in spans} == SERVICES]
         for spans in whole[:_SHOWN_TRACES]:
-            console.print(_tree(spans))
+            # In a narrow terminal a line goes on below: cut to its width, the columns would say nothing.
+            console.print(_tree(spans), soft_wrap=True)
         if len(of_tenant) > _SHOWN_TRACES:
-            console.print(f"… and {len(of_tenant) - _SHOWN_TRACES} more traces, in spans.jsonl")
+            _say(console, f"… and {_counted(len(of_tenant) - _SHOWN_TRACES, 'more trace')}, in spans.jsonl")
         console.print()
     if len(traces) > _SHOWN_TENANTS:
-        console.print(f"… and {len(traces) - _SHOWN_TENANTS} more tenants, in spans.jsonl\n")
+        _say(console, f"… and {_counted(len(traces) - _SHOWN_TENANTS, 'more tenant')}, in spans.jsonl")
+        console.print()
 
 
-def _tree(spans: Sequence[Span]) -> Table:
+def _tree(spans: Sequence[Span]) -> Text:
     by_parent: dict[bytes | None, list[Span]] = defaultdict(list)
     known = {span.context.span_id for span in spans}
     for span in sorted(spans, key=lambda span: span.start):
         by_parent[span.parent_span_id if span.parent_span_id in known else None].append(span)
-    tree = Table(box=None, padding=(0, 2, 0, 0))
-    tree.add_column(f"trace {spans[0].context.trace_id.hex()}", header_style="cyan", no_wrap=True)
-    tree.add_column("service", style="bold")
-    tree.add_column("later", style="magenta", justify="right")
-    tree.add_column("took", justify="right")
-    tree.add_column("verdict", style="green")
+    rows = [("span", "service", "after parent", "took", "verdict")]
 
     def grow(parent: Span | None, depth: int) -> None:
         for span in by_parent[parent.context.span_id if parent else None]:
             words = (span.operation.operation, span.channel, span.task_name)
-            tree.add_row(
-                " " * depth + "└ " + escape(" ".join(filter(None, words))),
-                span.service,
-                _ms(span.start - parent.start) if parent else "",
-                _ms(span.end - span.start),
-                span.verdict or "",
+            rows.append(
+                (
+                    " " * depth + "└ " + " ".join(filter(None, words)),
+                    span.service,
+                    _ms(span.start - parent.start) if parent else "",
+                    _ms(span.end - span.start),
+                    span.verdict or "",
+                )
             )
             grow(span, depth + 1)
 
     grow(None, 0)
-    return tree
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    tree = [Text(f"trace {spans[0].context.trace_id.hex()}", style="cyan")]
+    for row in rows:
+        name, service, after, took, verdict = zip(row, widths, strict=True)
+        line = Text("  ").join(
+            (
+                Text(str.ljust(*name)),
+                Text(str.ljust(*service), style="bold"),
+                Text(str.rjust(*after), style="magenta"),
+                Text(str.rjust(*took)),
+                Text(verdict[0], style="green"),
+            )
+        )
+        line.rstrip()
+        tree.append(line)
+    return Text("\n").join(tree)
 
 
 def _ms(nanoseconds: int) -> str:
@@ -98,9 +114,9 @@ def _ms(nanoseconds: int) -> str:
 def _without_keys(console: Console, outcome: Outcome) -> None:
     console.rule("[bold]The same messages, to a reader of topics and queues without keys", align="left")
     table = Table(show_lines=True)
-    table.add_column("message")
+    table.add_column("message (on Kafka: partition/offset)", max_width=18)
     table.add_column("sealed: what lies in its headers", overflow="fold")
-    table.add_column("plain OpenTelemetry: what would lie there", overflow="fold")
+    table.add_column("in clear: what OpenTelemetry would write there", overflow="fold")
     sent = outcome.sent()
     traces = list(dict.fromkeys(span.context.trace_id for _, span in sent))
     emails = _emails(outcome, sent)
@@ -114,17 +130,30 @@ def _without_keys(console: Console, outcome: Outcome) -> None:
             escape("\n".join(f"{name}: {value}" for name, value in _in_clear(span, emails).items())),
         )
     console.print(table)
-    console.print(
-        f"In clear, this reader would have put {len(sent)} messages of {len(outcome.genuine)} together into "
-        f"{len(traces)} traces across services, with each customer's e-mail address.\nSealed, the reader "
-        f"learns which sender key sealed each, and that there is an envelope.\nWhat the buses and the "
-        f"services write themselves stays as it is: keys, bodies, and Celery's ids of a chain's tasks.\n",
-        highlight=False,
+    _say(
+        console,
+        f"In clear, this reader would have put {len(sent)} of {len(outcome.genuine)} messages together into "
+        f"{_counted(len(traces), 'trace')} across services, and, where an application puts them into "
+        f"baggage, with each customer's e-mail address and tenant.",
     )
+    _say(
+        console,
+        "Sealed, the reader learns of each envelope the sender key, the binding level and the length, and "
+        "which envelopes one process sealed within one session: no trace, no span, no label.",
+    )
+    _say(
+        console,
+        "Keys, bodies and Celery's ids of a chain's tasks stay in clear: whoever reads them can still join "
+        "messages, by an order's number for example.",
+    )
+    console.print()
 
 
 def _in_clear(span: Span, emails: Mapping[bytes, str]) -> dict[str, str]:
-    """Let OpenTelemetry's own propagators write what an application usually gives them."""
+    """Let OpenTelemetry's own propagators write the context, with baggage such as an application may add.
+
+    OpenTelemetry adds none by itself.
+    """
     headers: dict[str, str] = {}
     ids = SpanContext(
         int.from_bytes(span.context.trace_id, "big"),
@@ -142,7 +171,7 @@ def _in_clear(span: Span, emails: Mapping[bytes, str]) -> dict[str, str]:
 
 
 def _emails(outcome: Outcome, sent: Sequence[tuple[Lying, Span]]) -> dict[bytes, str]:
-    """Give each trace's customer, whom an application in clear would have told everyone of."""
+    """Give the e-mail address of each trace's customer."""
     by_body = {order.body: order.email for order in outcome.orders}
     return {
         span.context.trace_id: by_body[lying.message.body]
@@ -154,7 +183,7 @@ def _emails(outcome: Outcome, sent: Sequence[tuple[Lying, Span]]) -> dict[bytes,
 def _attacks(console: Console, outcome: Outcome) -> None:
     console.rule("[bold]What happened to the attacks", align="left")
     table = Table()
-    for column in ("envelope", "message", "verdict", "because", "right"):
+    for column in ("attack", "message", "verdict", "answer", "as expected"):
         table.add_column(column)
     for place, attack in outcome.attacks.items():
         arrival = outcome.arrivals.get(place)
@@ -174,20 +203,21 @@ def _summary(console: Console, outcome: Outcome, out: Path) -> None:
     arrived = len(outcome.arrivals)
     expected = sum(outcome.expected.values())
     found = len(outcome.attacks) - len(outcome.unrecognised)
-    console.print(
+    _say(
+        console,
         f"{arrived} of {expected} business messages arrived. "
-        f"{found} of {len(outcome.attacks)} attacks got their verdict, and none of them held a message up."
+        f"{found} of {len(outcome.attacks)} attacks got their verdict, and none of them held a message up.",
     )
     if outcome.lost:
-        console.print(f"[red]{outcome.lost} did not arrive within {DEADLINE_S:.0f} seconds.[/red]")
+        _say(console, f"{outcome.lost} did not arrive within {DEADLINE_S:.0f} seconds.", "red")
     if outcome.bad_lines:
-        console.print(f"[yellow]Lines of the input that were no orders: {len(outcome.bad_lines)}.[/yellow]")
+        _say(console, f"Lines of the input that were no orders: {len(outcome.bad_lines)}.", "yellow")
     if outcome.left_out:
-        console.print(f"Attacks left out, since they take two tenants: {outcome.left_out}.")
+        _say(console, f"Attacks left out, since they take two tenants: {outcome.left_out}.")
     for text in (
-        f"{out / 'topic.jsonl'}: {len(outcome.records)} records as they lie on the topics",
-        f"{out / 'queues.jsonl'}: {len(outcome.queued)} messages as they lay in the queues",
-        f"{out / 'spans.jsonl'}: {len(outcome.spans)} spans",
+        f"{out / 'topic.jsonl'}: {_counted(len(outcome.records), 'record')}, as on the topics",
+        f"{out / 'queues.jsonl'}: {_counted(len(outcome.queued), 'message')}, as in the queues",
+        f"{out / 'spans.jsonl'}: {_counted(len(outcome.spans), 'span')}",
     ):
         console.print(text, soft_wrap=True, markup=False)
     place = outcome.setup.place(BOOKINGS)
@@ -198,3 +228,12 @@ def _summary(console: Console, outcome: Outcome, out: Path) -> None:
         keys = str(outcome.setup.key_file(LEDGER))
         words = [program, "open", "--keys", keys, "--channel", BOOKINGS, booking.envelope.hex()]
         console.print(shlex.join(words), soft_wrap=True, highlight=False, markup=False)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """Print a sentence. Wrapped here, since rich would leave blanks where it breaks a line."""
+    console.print(textwrap.fill(text, console.width), style=style, soft_wrap=True, markup=False)

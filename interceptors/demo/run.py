@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
@@ -11,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from interceptors.demo import wire
 from interceptors.demo.brokers import brokers, unreachable
-from interceptors.demo.orders import SAMPLE, read_orders
+from interceptors.demo.orders import FIELDS, SAMPLE, read_orders
 from interceptors.demo.report import report
 from interceptors.demo.setup import Setup
 from interceptors.demo.traffic import traffic
@@ -19,6 +21,7 @@ from interceptors.errors import ConfigurationError
 from interceptors.spans import JsonLinesSink, MemorySink
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from interceptors.demo.outcome import Outcome
 
 _EMBEDDED_BYTES = 3_000_000
+_CLIENTS = ("aio_pika", "aiokafka", "aiormq", "celery", "kombu")
 _BROKER_ERRORS = (KafkaError, AMQPError, ChannelInvalidStateError, OperationalError, OSError)
 
 
@@ -44,7 +48,7 @@ def run(
 
     Args:
         input_path: the orders, JSON lines; None for the sample.
-        out: where `topic.jsonl`, `queues.jsonl`, `spans.jsonl` and the keys of this run go.
+        out: where `topic.jsonl`, `queues.jsonl`, `spans.jsonl` and the keys go.
         kafka: `host:port` of a broker; None for the embedded one.
         console: where the report goes.
         rabbitmq: the URL of a broker for the payments; None to send them through Kafka.
@@ -63,7 +67,7 @@ def run(
     for line in bad_lines:
         console.print(f"{path}:{line.number}: skipped: {line.problem}", style="yellow", markup=False)
     if not orders:
-        msg = f"{path}: holds no order; each line is an object with order_id, merchant and customer"
+        msg = f"{path}: holds no order; each line is a JSON object with {FIELDS}"
         raise ConfigurationError(msg)
     size = sum(len(order.body) for order in orders)
     if kafka is None and size > _EMBEDDED_BYTES:
@@ -73,14 +77,9 @@ def run(
         )
         raise ConfigurationError(msg)
     sink = MemorySink()
-    with brokers(kafka, rabbitmq, celery_broker) as given:
-        _make_folder(out)
-        setup = Setup(out / "keys", [order.merchant for order in orders], sink)
-        try:
-            outcome = _traffic(setup, given, orders, bad_lines, create=kafka is not None)
-        finally:
-            for tracing in setup.tracings.values():
-                tracing.close()
+    setup = Setup(out / "keys", [order.merchant for order in orders], sink)
+    with brokers(kafka, rabbitmq, celery_broker) as given, _quiet_clients(), contextlib.closing(setup):
+        outcome = _traffic(setup, given, orders, bad_lines, create=kafka is not None)
     (out / "spans.jsonl").unlink(missing_ok=True)
     JsonLinesSink(out / "spans.jsonl").export(sink.spans)
     wire.write(out / "topic.jsonl", outcome.records)
@@ -114,9 +113,15 @@ def _gone(given: Brokers, error: Exception) -> ConfigurationError:
     )
 
 
-def _make_folder(out: Path) -> None:
+@contextlib.contextmanager
+def _quiet_clients() -> Iterator[None]:
+    """Let the buses' clients log nothing meanwhile: what goes wrong is said once, by the error."""
+    loggers = [logging.getLogger(name) for name in _CLIENTS]
+    levels = [logger.level for logger in loggers]
     try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"{out}: can't be made ({error.strerror}); give another folder with --out"
-        raise ConfigurationError(msg) from None
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import secrets
 from typing import TYPE_CHECKING
 
@@ -66,40 +68,53 @@ class Setup:
 
     Attributes:
         keys: the folder of the key files.
-        tracings: by service.
     """
 
     def __init__(self, folder: Path, tenants: Iterable[str], sink: SpanSink) -> None:
-        """Make keys for each tenant, and a tracing for each service.
+        """Choose the names.
 
         Args:
             folder: where the key files go.
             tenants: whose orders there are.
             sink: where all spans go.
+        """
+        self.keys = folder
+        self._tenants = list(dict.fromkeys(tenants))
+        self._sink = sink
+        self._run = f"demo-{secrets.token_hex(3)}"
+        self._open = contextlib.ExitStack()
+
+    @functools.cached_property
+    def tracings(self) -> dict[str, Tracing]:
+        """By service. They and their keys are made when first asked for: once the brokers have answered.
 
         Raises:
             ConfigurationError: the folder can't be written, or holds something else.
         """
-        self.keys = folder
-        self._run = f"demo-{secrets.token_hex(3)}"
-        administration = KeyAdministration(folder / "demo-roots.json")
+        administration = KeyAdministration(self.keys / "demo-roots.json")
         known = {tenant for tenant, _, _ in administration.roots()}
-        for tenant in dict.fromkeys(tenants):
+        for tenant in self._tenants:
             if tenant not in known:
                 administration.root(tenant)
             for service, reads in _READS.items():
                 administration.grant(service, tenant, reads, self.key_file(service))
         policy = parse_policy(POLICY, "the demonstration's policy")
-        self.tracings = {
-            service: Tracing(
-                service=service,
-                tenant=next(iter(tenants)),
-                policy=policy,
-                keys=LocalKeys(self.key_file(service)),
-                sink=sink,
+        return {
+            service: self._open.enter_context(
+                Tracing(
+                    service=service,
+                    tenant=self._tenants[0],
+                    policy=policy,
+                    keys=LocalKeys(self.key_file(service)),
+                    sink=self._sink,
+                )
             )
             for service in _READS
         }
+
+    def close(self) -> None:
+        """Close the tracings that were made."""
+        self._open.close()
 
     def key_file(self, service: str) -> Path:
         """Give the key file of a service."""

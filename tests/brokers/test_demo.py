@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import re
 import subprocess
@@ -49,9 +50,9 @@ OTHER = '{"order_id": "G-2", "merchant": "globex", "customer": {"id": "c-2", "em
 class Result:
     """What one run printed and wrote."""
 
-    def __init__(self, out: Path, **arguments: Any) -> None:
+    def __init__(self, out: Path, *, width: int = 200, **arguments: Any) -> None:
         text = io.StringIO()
-        self.status = run(out=out, console=Console(file=text, width=200), **arguments)
+        self.status = run(out=out, console=Console(file=text, width=width), **arguments)
         self.printed = text.getvalue()
         self.topic = _lines(out / "topic.jsonl")
         self.queues = _lines(out / "queues.jsonl")
@@ -66,6 +67,15 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return Result(tmp_path_factory.mktemp("sample"), input_path=None, kafka=None)
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A run with one order, in a terminal of 60 columns."""
+    folder = tmp_path_factory.mktemp("narrow")
+    given = folder / "orders.jsonl"
+    given.write_text(f"{ORDER}\n")
+    return Result(folder / "out", width=60, input_path=given, kafka=None)
 
 
 def test_everything_arrives_and_every_attack_is_recognised(sample: Result) -> None:
@@ -139,6 +149,47 @@ def test_the_report_shows_what_each_reader_sees(sample: Result) -> None:
     assert not [key for key in material if key in sample.printed]
 
 
+def test_what_the_report_says_of_a_reader_without_keys_is_so(sample: Result) -> None:
+    said = " ".join(sample.printed.split())
+    # OpenTelemetry adds no baggage of its own.
+    assert "where an application puts them into baggage, with each customer's e-mail address" in said
+    envelopes = [dict(line["headers"]).get("sealed-trace", "") for line in sample.topic]
+    levels = {envelope[2:4] for envelope in envelopes if envelope}
+    assert "the binding level" in said
+    assert levels == {"01", "03"}
+    assert "which envelopes one process sealed within one session" in said
+    sessions = {envelope[4:60] for envelope in envelopes if envelope}  # sender key and salt
+    assert len(sessions) < len(envelopes) / 10
+    assert "can still join messages, by an order's number" in said
+    orders, _ = read_orders(SAMPLE)
+    bodies = [bytes.fromhex(line["value"]) for line in sample.topic]
+    assert all(sum(order.order_id.encode() in body for body in bodies) >= 3 for order in orders)
+
+
+def test_columns_are_called_as_everywhere_else(sample: Result) -> None:
+    heads = [" ".join(line.split()) for line in sample.printed.splitlines()]
+    assert "span service after parent took verdict" in heads
+    assert "┃ attack ┃ message ┃ verdict ┃ answer ┃ as expected ┃" in heads
+    assert "partition/offset" in sample.printed
+
+
+def test_a_narrow_terminal_cuts_no_line_of_a_trace(narrow: Result) -> None:
+    assert narrow.status == 0
+    rows = (re.sub(r"[\d.]+ ms", "T ms", line) for line in narrow.printed.splitlines())
+    assert "└ process charges capture worker T ms T ms fresh" in [" ".join(row.split()) for row in rows]
+
+
+def test_no_line_ends_in_a_blank(sample: Result, narrow: Result) -> None:
+    for line in [*sample.printed.splitlines(), *narrow.printed.splitlines()]:
+        assert line == line.rstrip()
+
+
+def test_one_of_a_thing_is_not_called_many(narrow: Result) -> None:
+    said = " ".join(narrow.printed.split())
+    assert "put 5 of 5 messages together into 1 trace across" in said
+    assert not re.search(r"\b1 (more )?(traces|tenants|records|messages|spans)\b", said)
+
+
 def test_a_bad_line_is_named_skipped_and_counted(tmp_path: Path) -> None:
     given = tmp_path / "orders.jsonl"
     large = b'{"order_id": "' + b"9" * 2_000_000 + b'"}\n'
@@ -161,7 +212,9 @@ def test_an_input_without_orders_is_an_error_that_names_the_file(tmp_path: Path)
     with pytest.raises(ConfigurationError, match=r"orders\.jsonl: can't be read"):
         Result(tmp_path / "out", input_path=given, kafka=None)
     given.write_text("\n")
-    with pytest.raises(ConfigurationError, match=r"orders\.jsonl: holds no order"):
+    with pytest.raises(
+        ConfigurationError, match=r"orders\.jsonl: holds no order; .* customer \(id, email\)$"
+    ):
         Result(tmp_path / "out", input_path=given, kafka=None)
 
 
@@ -174,14 +227,24 @@ def test_an_input_without_orders_is_an_error_that_names_the_file(tmp_path: Path)
         ("--celery-broker", {"celery_broker": "redis://:secret@127.0.0.1:1/0"}),
     ],
 )
-def test_an_unreachable_broker_is_an_error_that_names_the_option_and_no_password(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, given: dict[str, str]
+def test_an_unreachable_broker_is_one_error_that_names_the_option_and_no_password(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, given: dict[str, Any]
 ) -> None:
     with pytest.raises(
         ConfigurationError, match=rf"^{option} 127\.0\.0\.1:1: .*; check the address"
     ) as caught:
         Result(tmp_path / "out", input_path=None, **{"kafka": None, **given})
-    assert "secret" not in f"{caught.value} {caplog.text}"
+    assert "secret" not in str(caught.value)
+    assert caplog.text == ""  # the clients' own words beside ours
+    assert logging.getLogger("aiokafka").isEnabledFor(logging.ERROR)  # afterwards, they may speak again
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+    given = tmp_path / "orders.jsonl"
+    given.write_text(f"{ORDER}\n")
+    with pytest.raises(ConfigurationError, match=r"orders\.jsonl/keys/demo-roots\.json: can't be"):
+        Result(given, input_path=given, kafka=None)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +260,7 @@ def test_an_unreachable_broker_is_an_error_that_names_the_option_and_no_password
     ],
 )
 def test_what_is_no_address_of_a_broker_is_refused_unshown(
-    tmp_path: Path, option: str, given: dict[str, str]
+    tmp_path: Path, option: str, given: dict[str, Any]
 ) -> None:
     with pytest.raises(ConfigurationError, match=rf"^{option}: not .*; give one such as ") as caught:
         Result(tmp_path / "out", input_path=None, **{"kafka": None, **given})
@@ -212,22 +275,16 @@ def test_more_than_the_embedded_broker_keeps_is_refused_at_once(tmp_path: Path) 
         Result(tmp_path / "out", input_path=given, kafka=None)
 
 
-def test_attacks_that_take_two_tenants_are_named_where_there_is_one(tmp_path: Path) -> None:
-    given = tmp_path / "orders.jsonl"
-    given.write_text(f"{ORDER}\n")
-    result = Result(tmp_path / "out", input_path=given, kafka=None)
-    assert result.status == 0
-    assert "6 of 6 attacks" in result.printed
-    assert "Attacks left out, since they take two tenants: 2." in result.printed
+def test_attacks_that_take_two_tenants_are_named_where_there_is_one(narrow: Result) -> None:
+    said = " ".join(narrow.printed.split())
+    assert "6 of 6 attacks" in said
+    assert "Attacks left out, since they take two tenants: 2." in said
 
 
-def test_it_runs_again_beside_what_it_left(tmp_path: Path) -> None:
-    given = tmp_path / "orders.jsonl"
-    given.write_text(f"{ORDER}\n")
-    first = Result(tmp_path / "out", input_path=given, kafka=None)
-    second = Result(tmp_path / "out", input_path=given, kafka=None)
-    assert (first.status, second.status) == (0, 0)
-    assert len(second.spans) == len(first.spans)
+def test_it_runs_again_beside_what_it_left(narrow: Result) -> None:
+    again = Result(narrow.folder, input_path=narrow.folder.parent / "orders.jsonl", kafka=None)
+    assert (narrow.status, again.status) == (0, 0)
+    assert len(again.spans) == len(narrow.spans)
 
 
 def test_payments_and_tasks_through_rabbitmq(embedded_rabbitmq: str, tmp_path: Path) -> None:

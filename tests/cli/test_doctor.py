@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Answering = Callable[[bytes], str]
 
+STARTER = "kafka: orders, orders.retry, orders.dead-letter"
+"""Where the channel of the starter's policy lies."""
+
 
 def lines(result: Result, status: str) -> list[str]:
     """What was found with a status, and that the exit status fits: 1 with anything wrong, else 0."""
@@ -80,7 +83,7 @@ def test_a_process_tells_each_check_and_leaves_nothing(
             "ok configuration: interceptors.yaml: service 'my-service', tenant 'development', development",
             f"ok keys: keys/my-service.json: seals under {kid}; keys: 1",
             "ok policy: policy.yaml: channels: 1",
-            "ok channel 'orders': emit sealed, accept optional",
+            f"ok channel 'orders' ({STARTER}): emit sealed, accept optional",
             "ok channel default: emit sealed, accept optional",
             "ok export: spans.jsonl: can be written",
         )
@@ -163,7 +166,9 @@ def test_a_channel_that_nobody_can_send_on_is_wrong(
     )
     result = invoke("doctor")
     (wrong,) = lines(result, "wrong")
-    assert wrong.startswith(f"channel 'a': nobody can send here: accept is {accept}, and emit is none")
+    assert wrong.startswith(
+        f"channel 'a' (kafka: a*): nobody can send here: accept is {accept}, and emit is none"
+    )
     assert "channel default: emit none, accept optional" in lines(result, "ok")
 
 
@@ -176,7 +181,9 @@ def test_a_sender_that_cannot_be_read_is_a_warning_until_granted(
         *("--roots", "keys/roots.json", "--out", "keys/my-service.json"),
     )
     (warning,) = lines(invoke("doctor"), "warning")
-    assert warning.startswith("channel 'a': no valid key of 'checkout'; if this service consumes here")
+    assert warning.startswith(
+        "channel 'a' (kafka: a): no valid key of 'checkout'; if this service consumes here"
+    )
     remedy = shlex.split(warning.split("run: interceptors ")[1])
     assert invoke(*remedy, "--roots", "keys/roots.json").exit_code == 0
     assert lines(invoke("doctor"), "warning") == []
@@ -210,7 +217,96 @@ def test_a_channel_that_is_not_opened_needs_no_keys(starter: Path, invoke: Calla
     )
     result = invoke("doctor")
     assert lines(result, "warning") == []
-    assert "channel 'a': emit sealed, accept none" in lines(result, "ok")
+    assert "channel 'a' (kafka: a): emit sealed, accept none" in lines(result, "ok")
+
+
+def test_each_channel_is_shown_with_where_it_lies_on_each_bus(
+    starter: Path, invoke: Callable[..., Result]
+) -> None:
+    write_policy(
+        starter,
+        "channels:\n"
+        "- {name: a, match: {celery: [jobs], kafka: [a, 'a-*'], rabbitmq: [a.in]}}\n"
+        "- {name: b, match: {rabbitmq: [b]}, accept: required}\n"
+        "- {name: c, match: {celery: [c]}, lowest_level: type}",  # a level too tight for any other bus
+    )
+    assert lines(invoke("doctor"), "ok")[3:6] == [
+        "channel 'a' (kafka: a, a-*; rabbitmq: a.in; celery: jobs): emit sealed, accept optional",
+        "channel 'b' (rabbitmq: b): emit sealed, accept required",
+        "channel 'c' (celery: c): emit sealed, accept optional",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("match", "rules", "warned"),
+    [
+        ("celery: [a]", "accept: reject", "write `binding: message`"),
+        ("celery: [a]", "accept: reject, binding: type", "write `binding: message`"),
+        ("celery: [a]", "accept: reject, binding: message, lowest_level: type", "raise `lowest_level`"),
+        ("celery: [a]", "accept: reject, binding: message", None),
+        ("celery: [a]", "accept: required", None),
+        ("kafka: [a]", "accept: reject", None),
+    ],
+)
+def test_a_celery_channel_that_refuses_without_binding_the_message_is_a_warning(
+    starter: Path, invoke: Callable[..., Result], match: str, rules: str, warned: str | None
+) -> None:
+    write_policy(starter, f"channels: [{{name: a, match: {{{match}}}, {rules}}}]")
+    warnings = lines(invoke("doctor"), "warning")
+    assert len(warnings) == (warned is not None)
+    for warning in warnings:
+        assert warning.startswith("channel 'a' (celery: a): on Celery, accept reject lets a copied envelope")
+        assert str(warned) in warning
+
+
+@pytest.mark.parametrize(
+    ("channels", "warned"),
+    [
+        ("", True),
+        ("channels: [{name: a, match: {celery: [a]}, accept: optional}]", True),
+        ("channels: [{name: a, match: {kafka: [a]}}]", False),
+    ],
+    ids=["no channel", "one of Celery's", "none of Celery's"],
+)
+def test_the_default_is_tried_as_celerys_unless_only_other_buses_are_listed(
+    starter: Path, invoke: Callable[..., Result], *, channels: str, warned: bool
+) -> None:
+    write_policy(starter, f"{channels}\ndefault: {{accept: reject}}")
+    warnings = [line.split(",")[0] for line in lines(invoke("doctor"), "warning")]
+    assert warnings == ["channel default: on Celery"] * warned
+
+
+@pytest.mark.parametrize(("match", "warned"), [("kafka: [a]", True), ("kafka: [a], celery: [a]", False)])
+def test_task_metadata_of_a_channel_without_celery_is_a_warning(
+    starter: Path, invoke: Callable[..., Result], *, match: str, warned: bool
+) -> None:
+    write_policy(starter, f"channels: [{{name: a, match: {{{match}}}, task_metadata: kept}}]")
+    warnings = lines(invoke("doctor"), "warning")
+    assert [warning.rsplit(": ", 1)[1] for warning in warnings] == [
+        "`task_metadata` is Celery's, and `match` lists no queue of it; list one, or leave it out"
+    ] * warned
+
+
+@pytest.mark.parametrize(
+    ("rules", "noted"),
+    [
+        ("match: {kafka: [a, 'x-*'], rabbitmq: [a]}, accept: reject", ["kafka: a:", "kafka: x-*:"]),
+        ("match: {kafka: [a, 'x-*']}", []),
+        ("match: {kafka: ['*'], celery: [a]}, accept: required", []),
+    ],
+    ids=["other rules", "the same rules", "other places"],
+)
+def test_a_place_of_channels_with_different_rules_is_a_note(
+    starter: Path, invoke: Callable[..., Result], rules: str, noted: list[str]
+) -> None:
+    write_policy(
+        starter, f"channels: [{{name: old, match: {{kafka: ['x-*', a, a]}}}}, {{name: new, {rules}}}]"
+    )
+    result = invoke("doctor")
+    notes = lines(result, "note")
+    assert sorted(note.split(" lies on ")[0] for note in notes) == noted
+    assert all("different rules, 'old', 'new': producers go by the first" in note for note in notes)
+    assert lines(result, "warning") == []
 
 
 def test_what_does_not_open_again_is_wrong(
@@ -218,8 +314,8 @@ def test_what_does_not_open_again_is_wrong(
 ) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 0)  # a clock that has not been set
     wrong = lines(invoke("doctor"), "wrong")
-    assert [line.split(" (")[0] for line in wrong] == [
-        "channel 'orders': what this service seals does not open again",
+    assert [line.rsplit(" (", 1)[0] for line in wrong] == [
+        f"channel 'orders' ({STARTER}): what this service seals does not open again",
         "channel default: what this service seals does not open again",
     ]
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shlex
 import stat
 from typing import TYPE_CHECKING
 
 import pytest
 
 from interceptors import Tracing
+from interceptors.keys import LocalKeys
 from interceptors.message import Message
 
 if TYPE_CHECKING:
@@ -81,6 +83,24 @@ def test_what_is_there_is_kept_and_named(folder: Path, invoke: Callable[..., Res
     together = set(FILES[2:]) if there in FILES[2:] else {there}
     assert made == set(FILES) - together
     assert made <= set(contents(folder))
+
+
+def test_keys_that_were_not_made_come_of_the_command_that_it_names(
+    starter: Path, invoke: Callable[..., Result]
+) -> None:
+    said = invoke("init", "--service", "a 'b'").stdout.splitlines()
+    (missing,) = [line for line in said if line.startswith("not made ")]
+    reason, command = missing.split("; run: interceptors ")
+    assert reason == "not made keys/a 'b'.json: keys/roots.json was there already"
+    assert invoke(*shlex.split(command)).exit_code == 0
+    assert LocalKeys(starter.parent / "keys" / "a 'b'.json").sealing_key("development").sender == "a 'b'"
+
+
+def test_roots_are_not_made_beside_keys_of_other_roots(folder: Path, invoke: Callable[..., Result]) -> None:
+    (folder / "keys").mkdir()
+    (folder / "keys" / "my-service.json").write_text("mine", encoding="utf-8")
+    reason = "keys/my-service.json was there already, and belongs to other roots"
+    assert f"not made keys/roots.json: {reason}" in invoke("init").stdout.splitlines()
 
 
 @pytest.mark.parametrize("before", ["other\n", "other", "*.json\nother\n"])
