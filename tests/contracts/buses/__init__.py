@@ -6,10 +6,15 @@ and writes the broker. What does not: anything that a test asserts.
 
 from .bus import Bus, Fate, Inbox, Need, Raw, Received
 from .celery import Celery
-from .confluent import Confluent
-from .kafka import Kafka
-from .rabbitmq import RabbitMQ
+from .confluent import Confluent, ConfluentAIO, ConfluentSerializing
+from .kafka import Kafka, KafkaDecorated, KafkaLoop
+from .rabbitmq import RabbitMQ, RabbitMQDecorated, RabbitMQGet, RabbitMQLoop
 
 __all__ = ["BUSES", "Bus", "Fate", "Inbox", "Need", "Raw", "Received"]
 
-BUSES: tuple[type[Bus], ...] = (Kafka, Confluent, RabbitMQ, Celery)
+BUSES: tuple[type[Bus], ...] = (
+    *(Kafka, KafkaLoop, KafkaDecorated),
+    *(Confluent, ConfluentSerializing, ConfluentAIO),
+    *(RabbitMQ, RabbitMQLoop, RabbitMQGet, RabbitMQDecorated),
+    Celery,
+)

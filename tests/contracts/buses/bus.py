@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from interceptors.context import TraceContext, current, current_tenant
 from interceptors.envelope import HEADER_NAME
+from interceptors.tracing import Delegate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from tests.conftest import Service
 
@@ -27,7 +28,6 @@ class Need(Enum):
     """What not every bus has."""
 
     REPEATED_HEADERS = "one header name can occur twice in a message"
-    BOUND_BODY = "the binding `message` covers the body"
     CANCELLATION = "a handler can be cancelled"
 
 
@@ -123,6 +123,17 @@ class Inbox:
         async with asyncio.timeout(DEADLINE):
             return await self._handled.get()
 
+    def run(self, receiving: Coroutine[Any, Any, None]) -> None:
+        """Receive in a task, which is cancelled when the inbox is stopped."""
+        task = asyncio.create_task(receiving)
+
+        async def stop() -> None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task  # raises what it has failed with
+
+        self.stopping.push_async_callback(stop)
+
     async def stop(self) -> None:
         """Receive no more. A handler that is at work is cancelled where the bus can, else waited for."""
         await self.stopping.aclose()
@@ -130,6 +141,50 @@ class Inbox:
 
 async def _take(_: Received) -> None:
     """Handle a message by doing nothing."""
+
+
+class Pace(Delegate):
+    """A client that is iterated over, which knows when it is asked for the next message.
+
+    Only then is a traced client, which this one is wrapped by, over with the last one.
+    """
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self._over: dict[asyncio.Task[Any] | None, contextlib.ExitStack] = {}
+
+    @classmethod
+    def of(cls, client: Any) -> tuple[Any, Self]:
+        """Put one below a traced client, or around one that isn't; give what to iterate over, and it."""
+        if not isinstance(client, Delegate):
+            pace = cls(client)
+            return pace, pace
+        client._wrapped = pace = cls(client._wrapped)
+        return client, pace
+
+    @property
+    def over(self) -> contextlib.ExitStack:
+        """What is left when this task asks for the next message."""
+        return self._over.setdefault(asyncio.current_task(), contextlib.ExitStack())
+
+    def end(self) -> None:
+        """Nobody asks for another message."""
+        for over in self._over.values():
+            over.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        self.over.close()
+        return await self._wrapped.__anext__()
+
+    async def __aenter__(self) -> Self:
+        await self._wrapped.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._wrapped.__aexit__(*error)
 
 
 class Bus(ABC):
@@ -163,6 +218,12 @@ class Bus(ABC):
         other = type(self)(self.address, f"{self.place}-{self._elsewhere}", self.stopping)
         await other.open()
         return other
+
+    def inbox(self, handle: Handle | None) -> Inbox:
+        """Have an inbox that is stopped with the bus."""
+        inbox = Inbox(handle)
+        self.stopping.push_async_callback(inbox.stop)
+        return inbox
 
     @abstractmethod
     async def send(

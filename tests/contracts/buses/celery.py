@@ -39,7 +39,6 @@ class Celery(Bus):
     brokers: ClassVar[tuple[str, ...]] = ("celery_memory", "real_redis", "real_rabbitmq")
     lacks: ClassVar[Mapping[Need, str]] = {
         Need.REPEATED_HEADERS: "headers are a table",
-        Need.BOUND_BODY: "Celery encodes it after the envelope is made; task name and id are bound instead",
         Need.CANCELLATION: "what runs in a thread can't be cancelled",
     }
     headers: ClassVar[Headers] = [
@@ -72,7 +71,7 @@ class Celery(Bus):
     async def serve(
         self, service: Service | None, handle: Handle | None = None, *, concurrency: int = 1
     ) -> Inbox:
-        inbox = Inbox(handle)
+        inbox = self.inbox(handle)
         app = self._app(service)
         deliveries = threading.local()
 
@@ -122,7 +121,6 @@ class Celery(Bus):
             app.close()
 
         inbox.stopping.push_async_callback(stop)
-        self.stopping.push_async_callback(inbox.stop)
         return inbox
 
     async def lift(self) -> Raw:
@@ -131,7 +129,8 @@ class Celery(Bus):
             message = await asyncio.to_thread(queue.get, timeout=DEADLINE)
             message.ack()
             queue.close()
-        return Raw(message.body, list(message.headers.items()), message)
+        body = message.body.encode() if isinstance(message.body, str) else message.body
+        return Raw(body, list(message.headers.items()), message)
 
     async def put(self, raw: Raw) -> None:
         message, headers = raw.properties, dict(raw.headers)

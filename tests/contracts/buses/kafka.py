@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from interceptors import RejectedError
-from interceptors.kafka import TracedConsumer, TracedProducer
+from interceptors.kafka import TracedConsumer, TracedProducer, traced
 
-from .bus import Delivery, Fate, Headers, Inbox, Received, Sent
+from .bus import Delivery, Fate, Headers, Inbox, Pace, Received, Sent
 from .topic import KafkaTopic
 
 if TYPE_CHECKING:
@@ -20,11 +22,17 @@ if TYPE_CHECKING:
 
     from .bus import Handle
 
+_OnRecord = Callable[[Any, contextlib.ExitStack], Awaitable[None]]
+"""Handles a record, and leaves what is to be done when the client is over with it."""
+
 
 class Kafka(KafkaTopic):
     """Handlers run in `with consumer.process(record)`, those that run at the same time in a task each."""
 
     name: ClassVar[str] = "kafka"
+
+    decorates: ClassVar[bool] = False
+    """Whether it is the handler that is traced, not the consumer."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -45,46 +53,79 @@ class Kafka(KafkaTopic):
     async def serve(
         self, service: Service | None, handle: Handle | None = None, *, concurrency: int = 1
     ) -> Inbox:
-        inbox = Inbox(handle)
-        partition = TopicPartition(self.place, 0)
-        consumer = self.reader()
-        if service is not None:
-            consumer = TracedConsumer(consumer, service.tracing, group_id=self.place)
-        await consumer.start()
-        consumer.assign([partition])
-        consumer.seek(partition, self.lifted)
-        receiving = asyncio.create_task(_receive(consumer, inbox, concurrency))
-
-        async def stop() -> None:
-            receiving.cancel()
-            await asyncio.wait([receiving])
-            await consumer.stop()
-
-        inbox.stopping.push_async_callback(stop)
-        self.stopping.push_async_callback(inbox.stop)
+        inbox = self.inbox(handle)
+        inbox.run(self._receive(service, inbox, concurrency))
         return inbox
 
+    async def _receive(self, service: Service | None, inbox: Inbox, concurrency: int) -> None:
+        consumer = self._consumer(None if self.decorates else service)
+        on_record: _OnRecord = partial(_on_record, inbox, consumer)
+        if self.decorates and service is not None:
+            on_record = traced(service.tracing, group_id=self.place)(on_record)
+        async with self.reading(consumer), asyncio.TaskGroup() as handling:
+            while True:
+                try:
+                    batch = await consumer.getmany(timeout_ms=10, max_records=concurrency)
+                except RejectedError:
+                    continue
+                for record in (record for records in batch.values() for record in records):
+                    if concurrency == 1:
+                        await _handle(consumer, record, on_record)
+                    else:
+                        handling.create_task(_handle(consumer, record, on_record))
 
-async def _receive(consumer: Any, inbox: Inbox, concurrency: int) -> None:
-    async with asyncio.TaskGroup() as handling:
+    def _consumer(self, service: Service | None) -> Any:
+        consumer = self.reader()
+        return consumer if service is None else TracedConsumer(consumer, service.tracing, group_id=self.place)
+
+
+class KafkaDecorated(Kafka):
+    """The consumer is not traced, but what handles its records is decorated."""
+
+    name: ClassVar[str] = "kafka_decorated"
+    brokers: ClassVar[tuple[str, ...]] = ("embedded_kafka",)
+    decorates: ClassVar[bool] = True
+
+
+class KafkaLoop(Kafka):
+    """Handlers run in the body of `async for`; those that run at the same time in as many tasks.
+
+    One that raises ends the loop and the consumer; the program goes on with another one.
+    """
+
+    name: ClassVar[str] = "kafka_loop"
+    brokers: ClassVar[tuple[str, ...]] = ("embedded_kafka",)
+
+    async def _receive(self, service: Service | None, inbox: Inbox, concurrency: int) -> None:
         while True:
-            try:
-                batch = await consumer.getmany(timeout_ms=50, max_records=concurrency)
-            except RejectedError:
-                continue
-            for record in (record for records in batch.values() for record in records):
-                if concurrency == 1:
-                    await _handle(consumer, record, inbox)
-                else:
-                    handling.create_task(_handle(consumer, record, inbox))
+            consumer, pace = Pace.of(self._consumer(service))
+            with contextlib.suppress(Exception):
+                async with self.reading(consumer):
+                    await asyncio.gather(*(self._loop(consumer, pace, inbox) for _ in range(concurrency)))
+            pace.end()
+
+    async def _loop(self, consumer: Any, pace: Pace, inbox: Inbox) -> None:
+        while True:
+            with contextlib.suppress(RejectedError):  # it ends the loop, not the consumer
+                async for record in consumer:
+                    try:
+                        await _on_record(inbox, consumer, record, pace.over)
+                    except Exception:
+                        self.lifted = record.offset + 1
+                        raise
 
 
-async def _handle(consumer: Any, record: Any, inbox: Inbox) -> None:
+async def _handle(consumer: Any, record: Any, on_record: _OnRecord) -> None:
+    processing = consumer.process(record) if hasattr(record, "receipt") else contextlib.nullcontext()
+    # Suppressed as by a program that goes on with the next.
+    with contextlib.suppress(Exception), contextlib.ExitStack() as over, processing:
+        await on_record(record, over)
+
+
+async def _on_record(inbox: Inbox, consumer: Any, record: Any, over: contextlib.ExitStack) -> None:
     receipt = getattr(record, "receipt", None)
     delivery = Delivery(inbox, Received(record.value.decode(), list(record.headers), record, receipt))
-    processing = contextlib.nullcontext() if receipt is None else consumer.process(record)
-    with contextlib.suppress(Exception), processing:  # as a program does that goes on with the next
-        await delivery.handle()
+    over.callback(delivery.done)
+    await delivery.handle()
     if delivery.fate is Fate.AGAIN:
         consumer.seek(TopicPartition(record.topic, record.partition), record.offset)
-    delivery.done()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import aio_pika
 
-from interceptors.rabbitmq import TracedChannel
+from interceptors import RejectedError
+from interceptors.rabbitmq import TracedChannel, traced
 
-from .bus import DEADLINE, Bus, Delivery, Fate, Headers, Inbox, Need, Raw, Received, Sent
+from .bus import DEADLINE, Bus, Delivery, Fate, Headers, Inbox, Need, Pace, Raw, Received, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from tests.conftest import Service
 
     from .bus import Handle
+
+_GLANCE = 0.005
+"""Seconds between looks into a queue: nobody tells of a message that comes."""
 
 
 class RabbitMQ(Bus):
@@ -43,6 +48,9 @@ class RabbitMQ(Bus):
         *(None, True, 7, -1.5, "", "é", "E", [], ["E"], {}, {"sealed-trace": ["E"]}),
         *(bytearray(), bytearray(b"\xff\xfe\xfd"), bytearray(100_000)),
     )
+
+    decorates: ClassVar[bool] = False
+    """Whether it is the handler that is traced, not the channel."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -70,32 +78,28 @@ class RabbitMQ(Bus):
     async def serve(
         self, service: Service | None, handle: Handle | None = None, *, concurrency: int = 1
     ) -> Inbox:
-        inbox = Inbox(handle)
-        channel = _traced(await self._connection.channel(), service)
+        inbox = self.inbox(handle)
+        await self._receive(service, inbox, concurrency)
+        return inbox
+
+    async def _receive(self, service: Service | None, inbox: Inbox, concurrency: int) -> None:
+        channel = await self._opened(None if self.decorates else service)
         await channel.set_qos(prefetch_count=concurrency)
         queue = await channel.get_queue(self.place)
         handling: set[asyncio.Task[Any]] = set()
 
         async def on_message(message: AbstractIncomingMessage) -> None:
-            task = asyncio.current_task()
+            task, over = asyncio.current_task(), contextlib.ExitStack()
             assert task is not None
             handling.add(task)
-            receipt = getattr(message, "receipt", None)
-            headers = list(message.headers.items())
-            delivery = Delivery(inbox, Received(message.body.decode(), headers, message, receipt))
             # The client has moved on when its task is done, whose context is gone by then.
-            task.add_done_callback(lambda _: delivery.done(), context=nowhere)
+            task.add_done_callback(lambda _: over.close(), context=nowhere)
             task.add_done_callback(handling.discard)
-            async with message.process(ignore_processed=True):
-                try:
-                    await delivery.handle()
-                except asyncio.CancelledError:  # the client would have it rejected for good
-                    await message.nack(requeue=True)
-                    raise
-                if delivery.fate is Fate.AGAIN:
-                    await message.nack(requeue=True)
+            await _on_message(inbox, message, over)
 
         nowhere = contextvars.copy_context()
+        if self.decorates and service is not None:
+            on_message = traced(service.tracing, queue=self.place)(on_message)
         tag = await queue.consume(on_message)
 
         async def stop() -> None:
@@ -107,8 +111,6 @@ class RabbitMQ(Bus):
             await channel.close()
 
         inbox.stopping.push_async_callback(stop)
-        self.stopping.push_async_callback(inbox.stop)
-        return inbox
 
     async def lift(self) -> Raw:
         message = await self._queue.get(timeout=DEADLINE)
@@ -131,9 +133,75 @@ class RabbitMQ(Bus):
 
     async def _channel(self, service: Service | None) -> Any:
         if service not in self._channels:
-            self._channels[service] = _traced(await self._connection.channel(), service)
+            self._channels[service] = await self._opened(service)
         return self._channels[service]
 
+    async def _opened(self, service: Service | None) -> Any:
+        channel = await self._connection.channel()
+        return channel if service is None else TracedChannel(channel, service.tracing)
 
-def _traced(channel: Any, service: Service | None) -> Any:
-    return channel if service is None else TracedChannel(channel, service.tracing)
+
+class RabbitMQDecorated(RabbitMQ):
+    """The channel is not traced, but what handles its messages is decorated."""
+
+    name: ClassVar[str] = "rabbitmq_decorated"
+    brokers: ClassVar[tuple[str, ...]] = ("embedded_rabbitmq",)
+    decorates: ClassVar[bool] = True
+
+
+class RabbitMQLoop(RabbitMQ):
+    """Handlers run in the body of a loop over the queue; those that run at the same time in as many loops."""
+
+    name: ClassVar[str] = "rabbitmq_loop"
+    brokers: ClassVar[tuple[str, ...]] = ("embedded_rabbitmq",)
+
+    async def _receive(self, service: Service | None, inbox: Inbox, concurrency: int) -> None:
+        for _ in range(concurrency):
+            inbox.run(self._run(service, inbox))
+
+    async def _run(self, service: Service | None, inbox: Inbox) -> None:
+        async with await self._opened(service) as channel:
+            await channel.set_qos(prefetch_count=1)
+            await self._loop(inbox, await channel.get_queue(self.place))
+
+    async def _loop(self, inbox: Inbox, queue: Any) -> None:
+        messages, pace = Pace.of(queue.iterator())
+        async with messages:
+            async for message in messages:
+                with contextlib.suppress(Exception):  # as a program does that goes on with the next
+                    await _on_message(inbox, message, pace.over)
+
+
+class RabbitMQGet(RabbitMQLoop):
+    """Messages are got one by one."""
+
+    name: ClassVar[str] = "rabbitmq_get"
+
+    async def _loop(self, inbox: Inbox, queue: Any) -> None:
+        while True:
+            try:
+                # Cancelled meanwhile, aio-pika would close the channel and then wait for the answer for ever.
+                message = await asyncio.shield(queue.get(fail=False))
+            except RejectedError:
+                continue
+            if message is None:
+                await asyncio.sleep(_GLANCE)
+                continue
+            with contextlib.suppress(Exception), contextlib.ExitStack() as over:
+                await _on_message(inbox, message, over)
+
+
+async def _on_message(inbox: Inbox, message: Any, over: contextlib.ExitStack) -> None:
+    """Handle a message, and leave what is to be done when the client is over with it."""
+    receipt = getattr(message, "receipt", None)
+    headers = list(message.headers.items())
+    delivery = Delivery(inbox, Received(message.body.decode(), headers, message, receipt))
+    over.callback(delivery.done)
+    async with message.process(ignore_processed=True):
+        try:
+            await delivery.handle()
+        except asyncio.CancelledError:  # the client would have it rejected for good
+            await message.nack(requeue=True)
+            raise
+        if delivery.fate is Fate.AGAIN:
+            await message.nack(requeue=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from .bus import Bus, Headers, Raw
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 class KafkaTopic(Bus):
@@ -28,16 +33,14 @@ class KafkaTopic(Bus):
         super().__init__(*arguments)
         self.lifted = 0
         """How many messages were taken away: receiving begins behind them."""
-        self._anybody: Any = AIOKafkaProducer(bootstrap_servers=self.address)
+        self._anybody: Any = AIOKafkaProducer(bootstrap_servers=self.address, retry_backoff_ms=10)
 
     async def open(self) -> None:
         await self.stopping.enter_async_context(self._anybody)
         await self._anybody.partitions_for(self.place)  # comes into being when it is first asked for
 
     async def lift(self) -> Raw:
-        async with self.reader() as consumer:
-            consumer.assign([TopicPartition(self.place, 0)])
-            consumer.seek(TopicPartition(self.place, 0), self.lifted)
+        async with self.reading(self.reader()) as consumer:
             record = await consumer.getone()
         self.lifted += 1
         return Raw(record.value, list(record.headers), record.key)
@@ -56,5 +59,18 @@ class KafkaTopic(Bus):
     def reader(self) -> Any:
         """A consumer without a group."""
         return AIOKafkaConsumer(
-            bootstrap_servers=self.address, enable_auto_commit=False, fetch_max_wait_ms=50
+            bootstrap_servers=self.address, enable_auto_commit=False, fetch_max_wait_ms=10
         )
+
+    @contextlib.asynccontextmanager
+    async def reading(self, consumer: Any) -> AsyncIterator[Any]:
+        """Start a consumer behind what was taken away, and stop it."""
+        starting = asyncio.create_task(consumer.__aenter__())
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_exit(consumer.__aexit__)
+            # Cancelled while it starts, aiokafka would leave a connection open.
+            stack.push_async_callback(asyncio.wait, [starting])
+            await asyncio.shield(starting)
+            consumer.assign([TopicPartition(self.place, 0)])
+            consumer.seek(TopicPartition(self.place, 0), self.lifted)
+            yield consumer
