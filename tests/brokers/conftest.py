@@ -44,9 +44,9 @@ def topic(kafka: str, request: pytest.FixtureRequest) -> str:
     return create_topic(kafka)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _owned(real_brokers: None) -> Iterator[Callable[[Kind], Server]]:
-    """The running server of a kind that a test may kill. The tests of one module share it, one at a time."""
+    """The running server of a kind that a test may kill. All such tests share it, one at a time."""
     servers: dict[Kind, Server] = {}
     with contextlib.ExitStack() as stopping:
 

@@ -34,7 +34,11 @@ DEADLINE = 30
 """Seconds after which what doesn't happen is given up."""
 
 PREFORK = ("prefork", "--concurrency=2", "--max-tasks-per-child=3")
-POOLS = (PREFORK, ("threads", "--concurrency=2"), ("solo",), ("gevent", "--concurrency=2"))
+POOLS = {
+    # Each pool, and each broker; both brokers for the pool that has processes of its own.
+    "redis": (PREFORK, ("threads", "--concurrency=2")),
+    "rabbitmq": (PREFORK, ("solo",), ("gevent", "--concurrency=2")),
+}
 HURRIED = {
     # Redis: how soon what nobody has acknowledged is delivered again.
     "visibility_timeout": 1,
@@ -185,7 +189,15 @@ def redis_warehouse(real_redis: str, tmp_path: Path) -> Iterator[Warehouse]:
         yield made
 
 
-@pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool[0])
+@pytest.mark.parametrize(
+    ("broker", "pool"),
+    [
+        pytest.param(broker, pool, id=f"{broker}-{pool[0]}")
+        for broker, pools in POOLS.items()
+        for pool in pools
+    ],
+    indirect=["broker"],
+)
 def test_every_span_of_every_pool_arrives(warehouse: Warehouse, pool: tuple[str, ...]) -> None:
     sent = [warehouse.send("place") for _ in range(6)]
     restock = warehouse.send("restock")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from celery.concurrency.asynpool import AsynPool
 
 from interceptors import Tracing
 from interceptors.celery import connect
@@ -16,6 +17,9 @@ from interceptors.context import current
 
 DEADLINE = 30
 RUNS = Path(os.environ["WAREHOUSE_RUNS"])
+
+# A child that dies is at times looked for before it can be found, and not again before 5 seconds are over.
+AsynPool.timers = property(lambda pool: {pool.maintain_pool: 0.1})
 
 app = Celery("warehouse")
 app.conf.update(json.loads(os.environ["WAREHOUSE_CONF"]))

@@ -58,8 +58,12 @@ async def _open(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
         yield made
 
 
+# One of each client: other ways to send and receive by it are the contract's matter.
 CASES = [
-    pytest.param((kind, broker), id=f"{kind.name}-{broker}") for kind in BUSES for broker in kind.brokers
+    pytest.param((kind, broker), id=f"{kind.name}-{broker}")
+    for kind in BUSES
+    if kind.name in INSTRUMENTORS
+    for broker in kind.brokers
 ]
 PATCHED = [case for case in CASES if not str(case.id).startswith("confluent")]
 

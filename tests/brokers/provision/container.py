@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .kind import Kind
 
 _START_SECONDS = 120
-_STOP_SECONDS = 30
 _TAIL_LINES = 40
 
 
@@ -88,11 +87,6 @@ class ContainerServer:
         container = self._container.get_wrapped_container()
         container.kill("SIGKILL")
         container.wait()
-
-    def restart(self) -> None:
-        """See `Server`."""
-        self._container.get_wrapped_container().stop(timeout=_STOP_SECONDS)  # does nothing when it is ended
-        self.start()
 
     def stop(self) -> None:
         """See `Server`."""

@@ -111,7 +111,8 @@ class Kafka(Kind):
         properties = home / "server.properties"
         properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(properties))
+        # An id may begin with a dash, and would be taken for an option if it stood alone.
+        tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties))
         packages.run(*java, *tool)
         return Launch(address=f"127.0.0.1:{port}", command=(*java, "kafka.Kafka", str(properties)))
 

@@ -24,9 +24,6 @@ class Server(Protocol):
     def kill(self) -> None:
         """End it with SIGKILL, at once, and return when it is gone. What it has on disk stays."""
 
-    def restart(self) -> None:
-        """End it in good order if it runs, and start it again on the same port and data."""
-
     def stop(self) -> None:
         """End it and remove its data. Harmless when done twice."""
 

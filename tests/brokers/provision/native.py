@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .kind import Kind
 
 _START_SECONDS = 60
-_STOP_SECONDS = 30
 _TAIL_LINES = 40
 
 
@@ -70,15 +69,6 @@ class _Child:
         if self._process and self.running:
             os.killpg(self._process.pid, signal.SIGKILL)  # a script must not leave what it waits for
             self._process.wait()
-
-    def end(self) -> None:
-        """End it in good order, if it runs."""
-        if self._process:
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.kill()
 
 
 class NativeServer:
@@ -136,11 +126,6 @@ class NativeServer:
     def kill(self) -> None:
         """See `Server`."""
         self._server.kill()
-
-    def restart(self) -> None:
-        """See `Server`."""
-        self._server.end()
-        self.start()
 
     def stop(self) -> None:
         """See `Server`. Its data is not wanted any more, so that SIGKILL is good enough."""

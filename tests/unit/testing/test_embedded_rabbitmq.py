@@ -1063,7 +1063,7 @@ def test_close_frees_the_port_and_may_be_done_twice() -> None:
     broker.close()
 
     with pytest.raises(ConnectionRefusedError), kombu.Connection(broker.url) as connection:
-        connection.connect()
+        connection.transport.establish_connection()  # `connect` waits two seconds before it tells
 
 
 def test_a_port_in_use_is_an_error(embedded_rabbitmq: str) -> None:
