@@ -106,7 +106,7 @@ def taken(fields: dict[str, Any]) -> Receipt | None:
     Returns:
         The receipt, or None where there is none: what comes over a bus can't be one.
     """
-    found = [name for name, value in fields.items() if isinstance(value, Receipt)]
+    found = [name for name, value in fields.items() if type(value) is Receipt]
     receipts = [fields.pop(name) for name in found]
     return receipts[0] if receipts else None
 
