@@ -9,25 +9,23 @@ instrumentation of aiokafka runs beside them where it is installed.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aside import aside, kafka
 from measure import Case, Report, arguments
 from recording import Counting, counted_provider
 
 from interceptors import Tracing, Verdict
 from interceptors.kafka import TracedConsumer, TracedProducer
 from interceptors.keys import MemoryKeys
-from interceptors.testing.embedded_kafka import EmbeddedKafka
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from contextlib import AbstractContextManager
-    from multiprocessing.connection import Connection
 
     Way = Callable[["Side", int], Coroutine[Any, Any, list[Any]]]
 
@@ -166,30 +164,9 @@ def case(runner: asyncio.Runner, side: Side, way: Way) -> Case:
     return Case(side.name, run, check)
 
 
-@contextmanager
-def broker() -> Iterator[str]:
-    """Run the embedded broker in another process; gives where it listens."""
-    processes = multiprocessing.get_context("spawn")
-    here, there = processes.Pipe()
-    process = processes.Process(target=serve, args=(there,))
-    process.start()
-    there.close()  # so that the end of the process is the end of the pipe
-    try:
-        yield here.recv()
-    finally:
-        here.close()
-        process.join()
-
-
-def serve(pipe: Connection) -> None:
-    with EmbeddedKafka() as kafka, suppress(EOFError):
-        pipe.send(kafka.bootstrap_servers)
-        pipe.recv()
-
-
 def main() -> None:
     report = Report(arguments(__doc__, rounds=9, operations=1000).parse_args())
-    with broker() as servers, asyncio.Runner() as runner:
+    with aside(kafka) as servers, asyncio.Runner() as runner:
         opened = AsyncExitStack()
 
         def connected(name: str, topic: str) -> Side:

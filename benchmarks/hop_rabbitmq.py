@@ -9,12 +9,12 @@ them, in clear. The broker runs in a process of its own, so that its work is in 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aio_pika
+from aside import aside, rabbitmq
 from measure import Case, Report, arguments
 from opentelemetry.instrumentation.aio_pika import AioPikaInstrumentor
 from recording import Counting, counted_provider
@@ -22,12 +22,10 @@ from recording import Counting, counted_provider
 from interceptors import Tracing, Verdict
 from interceptors.keys import MemoryKeys
 from interceptors.rabbitmq import TracedChannel
-from interceptors.testing.embedded_rabbitmq import EmbeddedRabbitMQ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from multiprocessing.connection import Connection
 
 BODY = os.urandom(1016)
 HEADERS = {"content-type": "application/json", "schema": "order/2"}
@@ -132,27 +130,6 @@ def case(runner: asyncio.Runner, side: Side) -> Case:
     return Case(side.name, run, check)
 
 
-@contextmanager
-def broker() -> Iterator[str]:
-    """Run the embedded broker in another process; gives where it listens."""
-    processes = multiprocessing.get_context("spawn")
-    here, there = processes.Pipe()
-    process = processes.Process(target=serve, args=(there,))
-    process.start()
-    there.close()  # so that the end of the process is the end of the pipe
-    try:
-        yield here.recv()
-    finally:
-        here.close()
-        process.join()
-
-
-def serve(pipe: Connection) -> None:
-    with EmbeddedRabbitMQ() as rabbitmq, suppress(EOFError):
-        pipe.send(rabbitmq.url)
-        pipe.recv()
-
-
 async def sides(url: str, opened: AsyncExitStack) -> list[Side]:
     return [
         await bare("aio-pika", "bare", url, opened),
@@ -163,7 +140,7 @@ async def sides(url: str, opened: AsyncExitStack) -> list[Side]:
 
 def main() -> None:
     report = Report(arguments(__doc__, rounds=9, operations=500).parse_args())
-    with broker() as url, asyncio.Runner() as runner:
+    with aside(rabbitmq) as url, asyncio.Runner() as runner:
         opened = AsyncExitStack()
         try:
             cases = [case(runner, side) for side in runner.run(sides(url, opened))]
