@@ -33,7 +33,7 @@ class Message(NamedTuple):
     Celery. Receiving only."""
     via: str = ""
     """Another physical name that the message came by: the exchange that an AMQP queue has it from. It counts
-    only where the policy lists no channel for the destination."""
+    only where the policy lists no channel for the destination. Receiving only."""
     guards: tuple[str, ...] = ()
     """More physical names that the message may have come by. Where a channel of theirs refuses what may not
     continue, so it is refused; an envelope is not opened as theirs. Receiving only."""

@@ -122,7 +122,7 @@ def on_send(
     Returns:
         What to attach.
     """
-    channel = policy.channels(message.system, message.destination, message.via)[0]
+    channel = policy.channels(message.system, message.destination)[0]
     if channel.emit is Emit.NONE:
         return Outgoing(channel)
     if sealer is None:
