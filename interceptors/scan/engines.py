@@ -1,0 +1,25 @@
+"""Which engine is used: Hyperscan where the extra `scan` is installed, else the stdlib's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interceptors.scan.engine import StdlibEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from interceptors.scan.engine import Engine
+
+
+def best_engine(triggers: Sequence[str]) -> Engine:
+    """Make the fastest engine that is installed.
+
+    Args:
+        triggers: regular expressions of one width each.
+    """
+    try:
+        from interceptors.scan.hyperscan_engine import HyperscanEngine  # noqa: PLC0415 - an extra
+    except ImportError:
+        return StdlibEngine(triggers)
+    return HyperscanEngine(triggers)
