@@ -127,7 +127,24 @@ class KeyProviderError(InterceptorError):
 
 
 class LeakError(InterceptorError):
-    """A publish that the policy blocks. Names classes and paths, never text."""
+    """A message that the channel's policy lets not be sent (`block`); nothing of it was.
+
+    Attributes:
+        channel: the channel's name.
+        places: what was found where, such as `payment.card at $.card`; never the text.
+    """
+
+    def __init__(self, message: str, *, channel: str = "", places: tuple[str, ...] = ()) -> None:
+        """Keep channel and places beside the text.
+
+        Args:
+            message: the whole text: it alone has to do where an error has come through a result backend.
+            channel: the channel's name.
+            places: what was found where.
+        """
+        super().__init__(message)
+        self.channel = channel
+        self.places = places
 
 
 class RejectedError(InterceptorError):

@@ -1,12 +1,15 @@
 """The neutral view of a bus message, the same for every bus.
 
-What belongs here: what the core needs to know of a message. What does not: a bus's own types, headers other
-than the envelope's, and the rules of a channel (`policy`).
+What belongs here: what the core needs to know of a message. What does not: a bus's own types, and the rules
+of a channel (`policy`).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Coordinate = tuple[str | int | bool, ...]
 
@@ -40,6 +43,11 @@ class Message(NamedTuple):
     redelivered: bool | None = None
     """Whether the broker says that it has delivered the message before; None where the coordinate alone
     tells. Receiving only."""
+    key: object = None
+    """The key that a message is partitioned by, where its bus has one (Kafka's): bytes, text or None."""
+    headers: Sequence[tuple[str, object]] = ()
+    """The headers that travel with the message, without the envelope: a value is bytes, a text, a number, or
+    a table or list of those."""
 
     def __repr__(self) -> str:
         """Show what is not secret."""

@@ -1,28 +1,30 @@
-"""What happens to a message, in order: `on_send` and `on_receive`.
+"""What happens to a message, in order: `on_send`, and `on_receive` with `on_received`.
 
 What belongs here: the order of the steps, and nothing of how each is done. What does not: a bus, a clock, a
 thread, a socket, a log: time and keys are arguments.
 
 Rules it keeps:
 
-* neither function raises, whatever the message holds: what went wrong is in the value that it gives;
+* no function raises, whatever the message holds: what went wrong is in the value that it gives;
 * a trace that can't be sealed is not sent in clear;
-* nothing here refuses a message: `Receipt.rejected` says that the policy wants it refused, in so many
-  words, and the bus's edge does it.
+* nothing here refuses a message: `Receipt.rejected` and `Outgoing.blocked` say that the policy wants it
+  refused, in so many words, and the edge does it.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interceptors.envelope import Binding, Candidate, Level, header_bytes
 from interceptors.errors import Answer, EnvelopeError
-from interceptors.policy import Accept, Channel, Emit
+from interceptors.policy import Accept, Channel, Emit, Screened, screen
 from interceptors.replay import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from interceptors.context import TraceContext
     from interceptors.envelope import KeySet, Opened, Opener, Sealer
     from interceptors.message import Message
@@ -50,6 +52,22 @@ class Outgoing(NamedTuple):
     unsealed: Unsealed | None = None
     """Why there is no envelope though the channel asks for one."""
     labels_left_out: int = 0
+    screened: Screened | None = None
+    """The message as it may be sent; None where it was not scanned, and goes as it is."""
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """Why the policy lets the message not be sent: what was found where; empty where it may be."""
+        return () if self.screened is None else self.screened.blocked
+
+    def sent(self, message: Message) -> tuple[Any, Sequence[tuple[str, Any]]]:
+        """Give body and headers to send.
+
+        Args:
+            message: what `on_send` was given.
+        """
+        given = message if self.screened is None else self.screened
+        return given.body, given.headers
 
     @property
     def traced(self) -> bool:
@@ -109,8 +127,9 @@ def on_send(
     policy: Policy,
     sealer: Sealer | None,
     now: int,
+    ticks: Callable[[], int],
 ) -> Outgoing:
-    """Make the envelope for a message.
+    """Screen a message, and make its envelope.
 
     Args:
         message: what is about to be sent.
@@ -118,11 +137,32 @@ def on_send(
         policy: the rules.
         sealer: the sealer of the tenant whose message it is, or None where its key can't be had.
         now: milliseconds since the epoch.
+        ticks: nanoseconds that don't go back, to hold the scan to its budget.
 
     Returns:
-        What to attach.
+        What to send, and what to attach.
     """
     channel = policy.channels(message.system, message.destination)[0]
+    if channel.payload is None or not channel.payload.samples(context.trace_id):
+        return _sealed(message, channel, context, sealer, now)
+    screened = screen(
+        message,
+        channel.payload,
+        sending=True,
+        spent=_deadline(ticks, channel.payload.time_ns),
+        own=context.trace_id.hex().encode(),
+        digest=None if sealer is None else sealer.key.digest,
+    )
+    if screened.blocked:
+        return Outgoing(channel, screened=screened)
+    # What is bound is the body as it travels, so the envelope comes second.
+    outgoing = _sealed(message._replace(body=screened.body), channel, context, sealer, now)
+    return outgoing._replace(screened=screened)
+
+
+def _sealed(
+    message: Message, channel: Channel, context: TraceContext, sealer: Sealer | None, now: int
+) -> Outgoing:
     if channel.emit is Emit.NONE:
         return Outgoing(channel)
     if sealer is None:
@@ -189,6 +229,30 @@ def on_receive(
         redelivered=message.redelivered,
     )
     return Receipt(channel, verdict, None, opened, strict)
+
+
+def on_received(message: Message, receipt: Receipt, *, ticks: Callable[[], int]) -> Screened | None:
+    """Screen a message that was received. It is handed on as it is, whatever is found.
+
+    Args:
+        message: what was received.
+        receipt: what `on_receive` gave.
+        ticks: nanoseconds that don't go back, to hold the scan to its budget.
+
+    Returns:
+        What was found; None where the channel's policy asks for no scan of it.
+    """
+    payload = receipt.channel.payload
+    trace_id = b"" if receipt.opened is None else receipt.opened.context.trace_id
+    if payload is None or not payload.samples(trace_id):
+        return None
+    spent = _deadline(ticks, payload.time_ns)
+    return screen(message, payload, sending=False, spent=spent, own=trace_id.hex().encode())
+
+
+def _deadline(ticks: Callable[[], int], time_ns: int) -> Callable[[], bool]:
+    end = ticks() + time_ns
+    return lambda: ticks() > end
 
 
 def _candidates(message: Message, channels: tuple[Channel, ...], *, binds_body: bool) -> list[Candidate]:

@@ -79,6 +79,7 @@ def received(
         coordinate=(_bounded(task_id), retries if isinstance(retries, int) else 0),
         guards=guards,
         redelivered=True if again else flag if isinstance(flag, bool) else None,
+        headers=tuple(header for header in headers.items() if header[0] != HEADER_NAME),
     )
 
 

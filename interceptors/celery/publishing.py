@@ -13,9 +13,9 @@ from interceptors.celery.message import sent
 from interceptors.context import Scope
 from interceptors.envelope import HEADER_NAME, to_text
 from interceptors.errors import ConfigurationError
-from interceptors.headers import SealedTable
+from interceptors.headers import SealedTable, without_clear
 from interceptors.pipeline import Receipt
-from interceptors.policy import TaskMetadata
+from interceptors.policy import Emit, TaskMetadata
 from interceptors.tracing import Delegate, Processing
 
 if TYPE_CHECKING:
@@ -77,19 +77,28 @@ class TracedProducer(Delegate):
 
     def _publish_task(self, body: Any, headers: dict[str, Any], options: dict[str, Any]) -> Any:
         body, options = _serialized(self._wrapped, body, options)
-        message = sent(headers, options["exchange"], options["routing_key"], _bytes(body))
         receipt = taken(headers := dict(headers))
+        headers.pop(HEADER_NAME, None)
+        message = sent(headers, options["exchange"], options["routing_key"], _bytes(body))
+        channel = self._tracing.policy.channels(message.system, message.destination)[0]
+        self._metadata = channel.task_metadata
+        if self._metadata is TaskMetadata.REMOVED:
+            for name in _METADATA:
+                headers.pop(name, None)
+        bare = list(headers.items())
+        if channel.emit is Emit.SEALED:
+            bare = without_clear(bare)
         with (
             _lost(receipt),
-            self._tracing.send(message, attempt=_attempt(receipt, headers)) as sending,
+            self._tracing.send(message._replace(headers=bare), attempt=_attempt(receipt, headers)) as sending,
         ):
             if sending.span is not None:
                 sending.span.task_name = message.type
-            self._metadata = sending.channel.task_metadata
-            headers.pop(HEADER_NAME, None)
-            if self._metadata is TaskMetadata.REMOVED:
-                for name in _METADATA:
-                    headers.pop(name, None)
+            headers = dict(sending.headers)
+            if sending.body is not message.body:
+                body = sending.body
+                # The event that says that the task was sent quotes its arguments, as they were.
+                self._metadata = TaskMetadata.REMOVED
             if sending.seals:
                 for name in _TABLES:
                     if isinstance(headers.get(name), dict):

@@ -71,12 +71,21 @@ def receive(tracing: Tracing, native: NativeMessage, consumer: str, group: str |
     Returns:
         A copy.
     """
-    headers, value = _headers(native), native.value()
+    headers, value = headers_of(native), native.value()
     found = envelopes(headers)
     fields = _fields(native)
-    fields[_HEADERS] = stripped(headers) or None  # as where there were none
+    bare = stripped(headers)
+    fields[_HEADERS] = bare or None  # as where there were none
     traced = TracedMessage(*fields)
-    message = Message(SYSTEM, native.topic(), value, "", "", found, coordinate(native))
+    message = Message(
+        system=SYSTEM,
+        destination=native.topic(),
+        body=value,
+        envelopes=found,
+        coordinate=coordinate(native),
+        key=native.key(),
+        headers=bare,
+    )
     traced.receipt = tracing.receive(message, consumer=consumer)
     traced.tombstone = value is None
     traced.group = group
@@ -122,11 +131,12 @@ def rejection(message: TracedMessage) -> RejectedError:
 def wanted_keys(messages: Iterable[NativeMessage]) -> list[object]:
     """Give the values of all envelope headers of a batch."""
     return [
-        value for message in messages if message.error() is None for value in envelopes(_headers(message))
+        value for message in messages if message.error() is None for value in envelopes(headers_of(message))
     ]
 
 
-def _headers(message: NativeMessage) -> list[tuple[str, Any]]:
+def headers_of(message: NativeMessage) -> list[tuple[str, Any]]:
+    """Give the headers of a message, however hostile; it is left as it is, unless they can't be read."""
     try:
         headers: list[tuple[str, Any]] | None = _read_headers(message)
     except Exception:  # noqa: BLE001 - a SystemError: a name is not UTF-8

@@ -84,12 +84,16 @@ def send(
     except Exception as error:
         tracing.send(Message(SYSTEM, message.topic)).end(error)
         raise
-    sending = tracing.send(Message(SYSTEM, message.topic, body))
+    if tracing.seals(SYSTEM, message.topic):
+        bare = without_clear(bare)
+    sending = tracing.send(Message(SYSTEM, message.topic, body, key=key, headers=bare))
+    if sending.body is not body:
+        value = sending.body
     if sending.span is not None:
         sending.span.tombstone = value is None
     given = {"key": key, "partition": message.partition, "timestamp": message.timestamp}
     hand_over = partial(produce, message.topic, value=value, **given)
-    _Delivery(tracing, sending, hand_over, bare, message.on_delivery).begin()
+    _Delivery(tracing, sending, hand_over, list(sending.headers), message.on_delivery).begin()
 
 
 class _Delivery:
@@ -106,7 +110,7 @@ class _Delivery:
         self._tracing = tracing
         self._sending = sending
         self._hand_over = hand_over
-        self._headers: _Headers = without_clear(headers) if sending.seals else headers
+        self._headers = headers
         self._on_delivery = on_delivery
         self._envelope = sending.envelope
         """None, too, once the message goes without."""

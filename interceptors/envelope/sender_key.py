@@ -24,6 +24,7 @@ KID_SIZE = 16
 _SENDER = "interceptors/v1/sender"
 _SEAL = "interceptors/v1/seal"
 _KID = "interceptors/v1/kid"
+_IDENTIFIER = "interceptors/v1/identifier"
 _REMEMBERED_BINDINGS = 1024
 
 
@@ -68,7 +69,7 @@ class SenderKey:
     writes key files.
     """
 
-    __slots__ = ("_bound", "_xaes", "key", "kid", "sender", "tenant")
+    __slots__ = ("_bound", "_digesting", "_xaes", "key", "kid", "sender", "tenant")
 
     def __init__(self, tenant: str, sender: str, key: bytes) -> None:
         """Derive what the key commits to.
@@ -93,6 +94,7 @@ class SenderKey:
         self.key = key
         self.kid = expand(key, lp(_KID), KID_SIZE)
         self._xaes: XAES | None = None
+        self._digesting: bytes | None = None
         # By level: a tuple's index is faster than hashing an enumeration's member into a key.
         self._bound: tuple[BoundedMap[str | tuple[str, str], bytes], ...] = tuple(
             BoundedMap(_REMEMBERED_BINDINGS) for _ in (Level.TENANT, Level.CHANNEL, Level.TYPE)
@@ -104,6 +106,19 @@ class SenderKey:
         if self._xaes is None:
             self._xaes = XAES(expand(self.key, lp(_SEAL), KEY_SIZE))
         return self._xaes
+
+    def digest(self, identifier: bytes) -> bytes:
+        """Make the digest that stands for an identifier: HMAC-SHA256 under a key derived for that alone.
+
+        Args:
+            identifier: what was found.
+
+        Returns:
+            32 bytes, the same for the same identifier under the same key.
+        """
+        if self._digesting is None:
+            self._digesting = expand(self.key, lp(_IDENTIFIER), KEY_SIZE)
+        return hmac.digest(self._digesting, identifier, "sha256")
 
     def associated_data(self, level: Level, binding: Binding) -> bytes:
         """Give the associated data of an envelope under this key, remembering those that recur.

@@ -110,11 +110,17 @@ class TracedBatch:
             self._appended = [
                 message._replace(headers=without_clear(message.headers)) for message in self._appended
             ]
-        envelopes, sendings = self._tracing.send_batch(
-            [(Message(SYSTEM, topic, message.value), message.origin) for message in self._appended]
-        )
-        self.has_envelopes = any(envelope is not None for envelope in envelopes)
-        return sendings, self._built(envelopes)
+        views = [
+            Message(SYSTEM, topic, message.value, key=message.key, headers=message.headers)
+            for message in self._appended
+        ]
+        origins = [message.origin for message in self._appended]
+        batch, sendings = self._tracing.send_batch(list(zip(views, origins, strict=True)))
+        for number, (outgoing, view) in enumerate(zip(batch, views, strict=True)):
+            value, headers = outgoing.sent(view)
+            self._appended[number] = self._appended[number]._replace(value=value, headers=list(headers))
+        self.has_envelopes = any(outgoing.envelope is not None for outgoing in batch)
+        return sendings, self._built([outgoing.envelope for outgoing in batch])
 
     def bare(self) -> Any:
         """Build aiokafka's batch without envelopes."""

@@ -79,6 +79,9 @@ class TracedProducer(Delegate):
 
         Returns:
             The future of the record's metadata.
+
+        Raises:
+            LeakError: the policy blocks the message.
         """
         wanted = self._tracing.sealing_key_wanted()
         if wanted is not None:
@@ -89,12 +92,14 @@ class TracedProducer(Delegate):
         except Exception as error:
             self._tracing.send(Message(SYSTEM, topic)).end(error)
             raise
-        sending = self._tracing.send(Message(SYSTEM, topic, value))
+        if self._tracing.seals(SYSTEM, topic):
+            bare = without_clear(bare)
+        sending = self._tracing.send(Message(SYSTEM, topic, value, key=key, headers=bare))
+        value, bare = sending.body, list(sending.headers)
         if sending.span is not None:
             sending.span.tombstone = value is None
         method = self._wrapped.send
         if sending.seals:
-            bare = without_clear(bare)
             # Its record builder takes plain lists only, which another tracer would append a clear context to.
             method = without_peers(method)
         send = partial(method, topic, value, key, partition, timestamp_ms)

@@ -14,6 +14,8 @@ from interceptors.envelope import CANDIDATES, Binding, Candidate, Level
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from interceptors.policy.payload import Payload
+
 _CACHED_NAMES = 4096
 _LONGEST_CACHED = 512
 """Twice as long as any name of Kafka's or AMQP's; a publisher may make longer ones up."""
@@ -66,6 +68,8 @@ class Channel:
     """How long the same envelope at another coordinate counts as a producer's retry."""
     task_metadata: TaskMetadata = TaskMetadata.REMOVED
     """Celery: whether `argsrepr`, `kwargsrepr` and `origin` travel."""
+    payload: Payload | None = None
+    """What the messages may hold; None where nothing is scanned."""
     candidate: Candidate = field(init=False, repr=False)
     """What a message of this channel is that has neither type nor id, and whose body is not bound."""
 

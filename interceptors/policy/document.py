@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from interceptors.envelope import CANDIDATES, Level
 from interceptors.errors import PolicyError
 from interceptors.policy.compiled import Accept, Channel, Emit, Policy, TaskMetadata
+from interceptors.policy.payload_document import Identifier, PayloadCompiler, PayloadRules
+from interceptors.policy.quantities import Duration
 from interceptors.policy.yaml_document import (
     DocumentError,
     DocumentModel,
@@ -20,9 +23,8 @@ from interceptors.policy.yaml_document import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"^([0-9]{1,9})(ms|s|m|h|d)$")
-_LONGEST_MS = 3650 * _UNITS["d"]
+    from interceptors.policy.payload import Payload
+
 _GLOB = re.compile(r"[*?\[]")
 
 _BUILT_IN = Channel("")
@@ -34,22 +36,6 @@ task's name says, so that name is bound."""
 BindingName = Literal["tenant", "channel", "type", "message"]
 
 
-def _milliseconds(value: object) -> object:
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        msg = "write a duration as a number and a unit (ms, s, m, h, d), such as 90s or 7d"
-        raise ValueError(msg)
-    milliseconds = int(match[1]) * _UNITS[match[2]]
-    if milliseconds > _LONGEST_MS:
-        msg = "a duration is 3650d at most; give a shorter one"
-        raise ValueError(msg)
-    return milliseconds
-
-
-Duration = Annotated[
-    int,
-    BeforeValidator(_milliseconds, json_schema_input_type=Annotated[str, Field(pattern=_DURATION.pattern)]),
-]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
@@ -77,6 +63,9 @@ class Rules(DocumentModel):
     """Celery only: whether the texts that it makes of a task's arguments (`argsrepr`, `kwargsrepr`) and of
     the sending host (`origin`) are `removed` or `kept`, in the message and in the `task-sent` event.
     Default: removed."""
+    payload: PayloadRules | None = None
+    """What the messages may hold: where this is given, here or in `default`, bodies, headers and keys are
+    scanned for identifiers, as they are sent and as they are received. Default: nothing is scanned."""
 
     @model_validator(mode="after")
     def _possible(self) -> Rules:
@@ -131,6 +120,8 @@ class PolicyDocument(DocumentModel):
     """The channels, more particular ones first."""
     default: Rules = Rules()
     """What holds for every channel that does not say otherwise, and for names that no channel lists."""
+    identifiers: tuple[Identifier, ...] = ()
+    """Identifiers of your own that payloads are scanned for, besides those that are built in."""
 
 
 def parse_policy(text: str, source: str) -> Policy:
@@ -190,8 +181,12 @@ def compile_policy(document: PolicyDocument, source: str = "policy") -> Policy:
     exact: dict[tuple[str, str], list[Channel]] = {}
     patterns: list[tuple[str, str, Channel]] = []
     names: set[str] = set()
+    payloads = PayloadCompiler(document.identifiers, source)
+    payload = _payload(payloads, document.default, document.default, "default")
     default, *others = (
-        _channel("default", document.default, document.default, bus, source, "default")
+        replace(
+            _channel("default", document.default, document.default, bus, source, "default"), payload=payload
+        )
         for bus in ("", *_BUILT_IN_LEVELS)
     )
     for place, entry in enumerate(document.channels):
@@ -199,11 +194,13 @@ def compile_policy(document: PolicyDocument, source: str = "policy") -> Policy:
         if entry.name in names:
             raise _error(source, f"{path}.name", f"{entry.name!r} is taken; give each channel its own name")
         names.add(entry.name)
+        payload = _payload(payloads, entry, document.default, path)
         for bus in _BUSES:
             matched: tuple[str, ...] = getattr(entry.match, bus)
             if not matched:
                 continue
             channel = _channel(entry.name, entry, document.default, bus, source, path)
+            channel = replace(channel, payload=payload)
             for name in matched:
                 if _GLOB.search(name):
                     patterns.append((bus, name, channel))
@@ -216,6 +213,14 @@ def compile_policy(document: PolicyDocument, source: str = "policy") -> Policy:
                     )
                     raise _error(source, f"{path}.match.{bus}", problem)
     return Policy(exact, patterns, default, dict(zip(_BUILT_IN_LEVELS, others, strict=True)))
+
+
+def _payload(payloads: PayloadCompiler, rules: Rules, default: Rules, path: str) -> Payload | None:
+    """Compile what is said of payloads; None where nothing is."""
+    if rules.payload is None and default.payload is None:
+        return None
+    none = PayloadRules()
+    return payloads.compile(rules.payload or none, default.payload or none, f"{path}.payload")
 
 
 def _channel(  # noqa: PLR0917 - one caller, a loop

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from aio_pika.abc import AbstractExchange
 from aio_pika.exceptions import PublishError
 from aiormq.abc import DeliveredMessage
 
 from interceptors.envelope import HEADER_NAME
-from interceptors.headers import SealedTable, stripped
+from interceptors.headers import SealedTable, stripped, without_clear
 from interceptors.message import Message
 from interceptors.rabbitmq.names import SYSTEM, lasting_name
 from interceptors.tracing import Delegate, off_loop
@@ -64,12 +65,25 @@ class TracedExchange(Delegate):
         if wanted is not None:
             await off_loop(wanted)
         outgoing: Any = copy.copy(message)
+        # aiormq would make one up while it publishes, when the envelope is bound to none already.
+        outgoing.message_id = outgoing.message_id or uuid4().hex
         destination = lasting_name(self._wrapped.name or routing_key)
-        with self._tracing.send(
-            Message(SYSTEM, destination, outgoing.body, outgoing.type or "", outgoing.message_id or "")
-        ) as sending:
-            headers = outgoing.headers or {}
-            outgoing.headers = SealedTable(headers) if sending.seals else dict(stripped(headers.items()))
+        bare = stripped((outgoing.headers or {}).items())
+        if self._tracing.seals(SYSTEM, destination):
+            bare = without_clear(bare)
+        view = Message(
+            system=SYSTEM,
+            destination=destination,
+            body=outgoing.body,
+            type=outgoing.type or "",
+            id=outgoing.message_id,
+            headers=bare,
+        )
+        with self._tracing.send(view) as sending:
+            headers = dict(sending.headers)
+            outgoing.headers = SealedTable(headers) if sending.seals else headers
+            if sending.body is not view.body:
+                outgoing.body, outgoing.body_size = sending.body, len(sending.body)
             if sending.envelope is not None:
                 outgoing.headers[HEADER_NAME] = bytearray(sending.envelope)
             result: Basic.Ack | DeliveredMessage | None = await self._wrapped.publish(

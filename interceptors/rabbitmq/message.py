@@ -183,6 +183,7 @@ def receive(
     offset = _stream_offset(headers)
     coordinate = (place,) if offset is None else (place, offset)
     again = bool(message.redelivered) or died_in(() if queue is None else (queue,), headers)
+    bare = stripped(headers)
     receipt = tracing.receive(
         core.Message(
             system=SYSTEM,
@@ -194,10 +195,11 @@ def receive(
             coordinate=coordinate,
             via=via,
             redelivered=again if offset is None else None,
+            headers=bare,
         ),
         consumer=consumer,
     )
-    return TracedMessage(message, tracing, receipt, dict(stripped(headers)), coordinate)
+    return TracedMessage(message, tracing, receipt, dict(bare), coordinate)
 
 
 def wanted_keys(message: AbstractIncomingMessage) -> tuple[object, ...]:

@@ -2,5 +2,39 @@
 
 What belongs here: detectors and their validators, the engines that look for all of them at once, the formats
 that bodies come in, and findings, which never hold what was found. What does not: what a finding leads to
-(`policy`, `pipeline`), and reading files or topics (`cli`).
+(`policy`, `pipeline`), and reading files or topics (`scanning`).
 """
+
+from interceptors.scan.detector import Detector, Rule, after_word, checked
+from interceptors.scan.detectors import DETECTORS
+from interceptors.scan.finding import Finding, Unscanned, Validation
+from interceptors.scan.formats.paths import member
+from interceptors.scan.formats.plain import token
+from interceptors.scan.formats.view import Edit, spliced
+from interceptors.scan.identifiers import check_path, declared, path_matches
+from interceptors.scan.inspection import Format, Inspection, Inspector, Limits, Treatment
+from interceptors.scan.scanner import OWN_TRACE_ID
+
+__all__ = [
+    "DETECTORS",
+    "OWN_TRACE_ID",
+    "Detector",
+    "Edit",
+    "Finding",
+    "Format",
+    "Inspection",
+    "Inspector",
+    "Limits",
+    "Rule",
+    "Treatment",
+    "Unscanned",
+    "Validation",
+    "after_word",
+    "check_path",
+    "checked",
+    "declared",
+    "member",
+    "path_matches",
+    "spliced",
+    "token",
+]

@@ -37,6 +37,8 @@ class Finding(NamedTuple):
     path: str = ""
     """Where in the document, such as `$.customer.email`; empty where the format has no paths. A name that may
     itself be an identifier is shown as `*`."""
+    part: str = "body"
+    """Which part of a message it is in: `body`, `key`, or `headers` and the header's name as in a path."""
 
 
 class Unscanned(StrEnum):
@@ -48,6 +50,7 @@ class Unscanned(StrEnum):
     NOT_BYTES = "the body is not bytes yet"
     DEPTH = "nested deeper than is looked into"
     CODEC = "compressed in a way that can't be read here"
+    FORM = "something can't be replaced in this format"
 
 
 class Scan(NamedTuple):

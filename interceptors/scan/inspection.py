@@ -109,12 +109,18 @@ class Inspector:
         self._scanner = Scanner(chosen, best_engine)
         self._limits = limits
 
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        """What is looked for."""
+        return self._scanner.detectors
+
     def inspect(
         self,
         body: bytes,
         *,
         format: Format = Format.AUTO,  # noqa: A002 - the word for it
         paths: bool = True,
+        own: bytes = b"",
         spent: Callable[[], bool] | None = None,
     ) -> Inspection:
         """Look into a record.
@@ -123,11 +129,12 @@ class Inspector:
             body: the record as it lies.
             format: what it is.
             paths: whether findings are to have their path.
+            own: the message's own trace id in hex, which is looked for as well; empty for none.
             spent: says whether the time is over.
 
         Returns:
             What was found. Nothing is raised, whatever the record holds.
         """
         _ = format, paths
-        scanned = self._scanner.scan(body, spent=spent)
+        scanned = self._scanner.scan(body, own=own, spent=spent)
         return Inspection(body, tuple(scanned.findings), scanned.unscanned)

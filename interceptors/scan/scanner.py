@@ -9,7 +9,7 @@ from interceptors.scan.detector import widest, width_of
 from interceptors.scan.finding import Finding, Unscanned, Validation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from interceptors.scan.detector import Detector, Rule, Validator
     from interceptors.scan.engine import Engine, Hit
@@ -20,6 +20,10 @@ _KEPT = 1000
 """How many findings of one body are kept. A body with more is no slip."""
 _ASKED_EVERY = 32
 """After how many hits the time is asked for again."""
+OWN_TRACE_ID = Finding(
+    "own_trace_id", "trace.context", 0, 0, Validation.STRUCTURE, "the id of the message's own trace"
+)
+"""The one finding that no detector can describe: what it looks for is another for each message."""
 _STRENGTH = {validation: rank for rank, validation in enumerate(reversed(Validation))}
 
 
@@ -33,6 +37,8 @@ class _Probe(NamedTuple):
     width: int
     """Of the trigger."""
     before: int
+    ahead: re.Pattern[bytes] | None
+    """Has to match at the trigger's begin, before the search around it is worth its time."""
     reach: int
     """How far from the trigger's begin a match may end, and one byte to look ahead."""
     validator: Validator | None
@@ -80,20 +86,22 @@ class Scanner:
             pattern = re.compile(rule.pattern.encode("ascii"))
             group = "id" if "id" in pattern.groupindex else 0
             validator = None if detector is None else detector.validator
+            ahead = re.compile(rule.ahead.encode("ascii")) if rule.ahead else None
             reach = widest(rule.pattern) + 1
             for trigger in rule.triggers:
                 width = width_of(trigger)
-                probe = _Probe(detector, pattern, group, width, rule.before, reach, validator)
+                probe = _Probe(detector, pattern, group, width, rule.before, ahead, reach, validator)
                 probes.setdefault(trigger, []).append(probe)
         self._probes = list(probes.values())
         self._overlap = max((probe.width for each in self._probes for probe in each), default=0)
         self._engine = engine(list(probes))
 
-    def scan(self, data: bytes, *, spent: Callable[[], bool] | None = None) -> Scanned:
+    def scan(self, data: bytes, *, own: bytes = b"", spent: Callable[[], bool] | None = None) -> Scanned:
         """Look for identifiers.
 
         Args:
             data: what to scan.
+            own: the message's own trace id, in hex; empty for none.
             spent: says whether the time is over; asked for every block, and every few hits.
 
         Returns:
@@ -101,10 +109,12 @@ class Scanner:
         """
         found: list[Finding] = []
         encoded: list[tuple[int, int]] = []
+        if own and own in data:
+            found += _own(data, own)
         if len(data) <= _BLOCK:
             hits = self._engine.hits(data)
             unscanned = self._confirm(data, hits, found, encoded, spent) if hits else None
-            return Scanned(_settled(found) if found else found, encoded, unscanned)
+            return Scanned(settled(found) if found else found, encoded, unscanned)
         unscanned = None
         for begin in range(0, len(data), _BLOCK):
             if spent is not None and spent():
@@ -121,7 +131,7 @@ class Scanner:
             unscanned = self._confirm(data, hits, found, encoded, spent)
             if unscanned is not None:
                 break
-        return Scanned(_settled(found), encoded, unscanned)
+        return Scanned(settled(found), encoded, unscanned)
 
     def _confirm(
         self,
@@ -136,11 +146,9 @@ class Scanner:
         for count, (number, end) in enumerate(hits, 1):
             if spent is not None and not count % _ASKED_EVERY and spent():
                 return Unscanned.TIME
-            for detector, pattern, group, width, before, reach, validator in probes[number]:
-                if before:
-                    match = _around(pattern, data, end - width, before, reach)
-                else:
-                    match = pattern.match(data, end - width)
+            for probe in probes[number]:
+                detector, pattern, group, width, before, _, _, validator = probe
+                match = _around(probe, data, end - width) if before else pattern.match(data, end - width)
                 if match is None:
                     continue
                 if detector is None:
@@ -153,17 +161,27 @@ class Scanner:
                         )
                     )
             if len(found) > _KEPT:
-                found[:] = _settled(found)
+                found[:] = settled(found)
                 if len(found) > _KEPT:
                     del found[_KEPT:]
                     return Unscanned.FINDINGS
         return None
 
 
-def _around(
-    pattern: re.Pattern[bytes], data: bytes, at: int, before: int, reach: int
-) -> re.Match[bytes] | None:
+def _own(data: bytes, own: bytes) -> Iterator[Finding]:
+    at = data.find(own)
+    for _ in range(_KEPT):
+        if at < 0:
+            return
+        yield OWN_TRACE_ID._replace(start=at, end=at + len(own))
+        at = data.find(own, at + len(own))
+
+
+def _around(probe: _Probe, data: bytes, at: int) -> re.Match[bytes] | None:
     """Find the match that what lies at `at` is part of."""
+    _, pattern, _, _, before, ahead, reach, _ = probe
+    if ahead is not None and ahead.match(data, at) is None:
+        return None
     begin = max(0, at - before)
     match = pattern.search(data, begin, at + reach)
     while match is not None and match.end() <= at:
@@ -171,9 +189,16 @@ def _around(
     return match if match is not None and match.start() <= at else None
 
 
-def _settled(found: list[Finding]) -> list[Finding]:
-    """Keep of findings that overlap the one that was checked best, of those the longest."""
-    if len(found) == 1:
+def settled(found: list[Finding]) -> list[Finding]:
+    """Keep of findings that overlap the one that was checked best, of those the longest.
+
+    Args:
+        found: in any order.
+
+    Returns:
+        What is kept, the same objects, in the order of their begin.
+    """
+    if len(found) <= 1:
         return found
     found.sort(key=_begin)
     kept: list[Finding] = []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from interceptors.bounded import BoundedMap
 from interceptors.envelope import Opener
-from interceptors.pipeline import on_receive
+from interceptors.pipeline import on_receive, on_received
 from interceptors.replay import ReplayWindow, Verdict
+from interceptors.tracing.findings import Findings
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -38,6 +40,7 @@ class Receiver:
         self._policy = policy
         self._keyring = keyring
         self._counts = counts
+        self._findings = Findings(counts)
         self._opener = Opener()
         self._windows: dict[str, ReplayWindow] = {}
         self._receiving = threading.Lock()
@@ -70,6 +73,9 @@ class Receiver:
             if rejected:
                 self._counts["rejected"] += 1
             unread = receipt.answer is not None and self._is_news(receipt.channel.name, receipt.answer)
+        screened = on_received(message, receipt, ticks=time.perf_counter_ns)
+        if screened is not None:
+            self._findings.received(receipt.channel, screened)
         if rejected:
             logger.warning("channel %r rejects a message: %s", receipt.channel.name, verdict)
         elif unread:

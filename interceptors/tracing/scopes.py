@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from interceptors.context import TraceContext
-    from interceptors.policy import Channel
+    from interceptors.message import Message
+    from interceptors.pipeline import Outgoing
     from interceptors.spans import Span
 
     _End = Callable[[Span, BaseException | None], None]
@@ -62,15 +63,18 @@ class Sending(OpenSpan):
     Attributes:
         channel: the channel's rules.
         envelope: what to attach in the envelope's header; None for nothing.
+        body: what to send: the message's own, or with what the policy takes out of it replaced.
+        headers: likewise.
     """
 
-    __slots__ = ("channel", "envelope")
+    __slots__ = ("body", "channel", "envelope", "headers")
 
-    def __init__(self, channel: Channel, envelope: bytes | None, span: Span | None, end: _End) -> None:
+    def __init__(self, outgoing: Outgoing, message: Message, span: Span | None, end: _End) -> None:
         """Open it; `Tracing.send` does."""
         super().__init__(span, end)
-        self.channel = channel
-        self.envelope = envelope
+        self.channel = outgoing.channel
+        self.envelope = outgoing.envelope
+        self.body, self.headers = outgoing.sent(message)
 
     @property
     def seals(self) -> bool:

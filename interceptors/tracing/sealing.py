@@ -1,21 +1,26 @@
-"""Sealing: the envelope for a message, and what is said where it gets none."""
+"""Sealing: the envelope for a message, and what is said where it gets none or may not be sent."""
 
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from interceptors.bounded import BoundedMap
+from interceptors.errors import LeakError
 from interceptors.pipeline import on_send
+from interceptors.tracing.findings import Findings
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterable
 
     from interceptors.context import TraceContext
     from interceptors.keys import Keyring
     from interceptors.message import Message
     from interceptors.pipeline import Outgoing
     from interceptors.policy import Policy
+    from interceptors.tracing.scopes import OpenSpan
 
 logger = logging.getLogger("interceptors")
 
@@ -36,6 +41,7 @@ class Sealing:
         self._policy = policy
         self._keyring = keyring
         self._counts = counts
+        self._findings = Findings(counts)
         self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
 
     def seal(self, message: Message, context: TraceContext, tenant: str, now: int) -> Outgoing:
@@ -51,7 +57,16 @@ class Sealing:
             What to attach.
         """
         sealer = self._keyring.sealer(tenant, now)
-        outgoing = on_send(message, context=context, policy=self._policy, sealer=sealer, now=now)
+        outgoing = on_send(
+            message,
+            context=context,
+            policy=self._policy,
+            sealer=sealer,
+            now=now,
+            ticks=time.perf_counter_ns,
+        )
+        if outgoing.screened is not None:
+            self._findings.sent(outgoing.channel, outgoing.screened)
         if outgoing.unsealed is not None:
             self._note_unsealed(outgoing.channel.name, outgoing.unsealed)
         if outgoing.labels_left_out:
@@ -63,3 +78,28 @@ class Sealing:
         if self._warned.get((channel, reason)) is None:
             self._warned.set((channel, reason), True)  # noqa: FBT003 - a set of pairs
             logger.warning("messages of channel %r go without an envelope: %s", channel, reason)
+
+
+def refuse_blocked(batch: Iterable[Outgoing], sendings: Iterable[OpenSpan]) -> None:
+    """Raise where the policy blocks one of the messages that would be sent together.
+
+    Args:
+        batch: the messages.
+        sendings: their open spans, which end with the error.
+
+    Raises:
+        LeakError: the policy does.
+    """
+    blocked = next((outgoing for outgoing in batch if outgoing.blocked), None)
+    if blocked is None:
+        return
+    channel, places = blocked.channel.name, blocked.blocked
+    error = LeakError(
+        f"channel {channel!r} blocks a message: {'; '.join(places)}; take it out, or declare it in the "
+        "policy under `payload.allow`",
+        channel=channel,
+        places=places,
+    )
+    for sending in sendings:
+        sending.end(error)
+    raise error

@@ -33,7 +33,7 @@ from interceptors.tracing.configuration import (
 )
 from interceptors.tracing.receiver import Receiver
 from interceptors.tracing.scopes import Current, OpenSpan, Processing, Sending
-from interceptors.tracing.sealing import Sealing
+from interceptors.tracing.sealing import Sealing, refuse_blocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from interceptors.context import TraceContext
     from interceptors.keys import KeyProvider, MemoryKeys
     from interceptors.message import Message
-    from interceptors.pipeline import Receipt
+    from interceptors.pipeline import Outgoing, Receipt
     from interceptors.spans import Operation, Span, SpanSink
 
 _NS_PER_MS = 1_000_000
@@ -265,7 +265,10 @@ class Tracing:
                 (`Processing.attempt`), so that this one becomes its sibling.
 
         Returns:
-            The envelope to attach, and the open span.
+            What to send, the envelope to attach, and the open span.
+
+        Raises:
+            LeakError: the policy blocks the message. Its span has ended with that.
         """
         self._outbox.start()
         started = self._clock()
@@ -276,36 +279,40 @@ class Tracing:
         span = None
         if outgoing.traced:
             span = self._recorder.sending(message.system, outgoing.channel, context, origin, started)
-        return Sending(outgoing.channel, outgoing.envelope, span, self._recorder.end)
+        sending = Sending(outgoing, message, span, self._recorder.end)
+        refuse_blocked([outgoing], [sending])
+        return sending
 
-    def send_batch(
-        self, messages: Sequence[tuple[Message, Origin]]
-    ) -> tuple[list[bytes | None], list[OpenSpan]]:
+    def send_batch(self, messages: Sequence[tuple[Message, Origin]]) -> tuple[list[Outgoing], list[OpenSpan]]:
         """Seal the traces of messages that are about to be sent as one.
 
         Args:
             messages: each with its origin.
 
         Returns:
-            An envelope for each message, and the open sendings: one for each tenant and parent among the
+            What goes of each message, and the open sendings: one for each tenant and parent among the
             origins, so that no tenant's context is in another's span.
+
+        Raises:
+            LeakError: the policy blocks one of the messages, so none is to be sent. The spans have ended.
         """
         self._outbox.start()
         started = self._clock()
         groups: dict[tuple[str, bytes | None], tuple[TraceContext, Span | None]] = {}
-        envelopes: list[bytes | None] = []
+        batch: list[Outgoing] = []
         for message, origin in messages:
             place = (origin.tenant, origin.parent.span_id if origin.parent else None)
             context, span = groups.get(place) or (child_of(origin.parent), None)
             outgoing = self._sealing.seal(message, context, origin.tenant, started // _NS_PER_MS)
-            envelopes.append(outgoing.envelope)
+            batch.append(outgoing)
             if outgoing.traced and span is None:
                 span = self._recorder.sending(message.system, outgoing.channel, context, origin, started)
             if span is not None:
                 span.batch_size = (span.batch_size or 0) + 1
             groups[place] = (context, span)
-        spans = [span for _, span in groups.values() if span is not None]
-        return envelopes, [OpenSpan(span, self._recorder.end) for span in spans]
+        sendings = [OpenSpan(span, self._recorder.end) for _, span in groups.values() if span is not None]
+        refuse_blocked(batch, sendings)
+        return batch, sendings
 
     def receive(self, message: Message, *, consumer: str) -> Receipt:
         """Verify what came with a message.

@@ -64,6 +64,7 @@ def send(
         policy=policy,
         sealer=None if key is None else Sealer(key),
         now=NOW,
+        ticks=lambda: 0,
     )
 
 

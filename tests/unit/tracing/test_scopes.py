@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from interceptors.context import current, current_tenant, new_root
+from interceptors.message import Message
+from interceptors.pipeline import Outgoing
 from interceptors.policy import Channel, Emit
 from interceptors.spans import Operation, Span
 from interceptors.tracing import OpenSpan, Processing, Sending
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 
 ORDERS = Channel("orders")
+MESSAGE = Message("kafka", "orders", b"body", headers=[("name", b"value")])
 
 
 @pytest.fixture
@@ -40,17 +43,18 @@ def here() -> tuple[str | None, TraceContext | None]:
 
 
 def test_a_sending_ends_once(ended: Ended, span: Span) -> None:
-    sending = Sending(ORDERS, b"envelope", span, ended)
+    sending = Sending(Outgoing(ORDERS, b"envelope"), MESSAGE, span, ended)
     error = TimeoutError()
     sending.end(error)
     sending.end()
     assert ended.spans == [(span, error)]
     assert sending.span is None
     assert sending.envelope == b"envelope"
+    assert (sending.body, sending.headers) == (MESSAGE.body, MESSAGE.headers)
 
 
 def test_a_sending_that_is_not_recorded_ends_as_well(ended: Ended) -> None:
-    Sending(ORDERS, None, None, ended).end()
+    Sending(Outgoing(ORDERS), MESSAGE, None, ended).end()
     assert ended.spans == []
 
 
@@ -59,7 +63,8 @@ def test_a_sending_that_is_not_recorded_ends_as_well(ended: Ended) -> None:
 def test_what_seals_is_for_the_channel_to_say_and_not_for_whether_there_was_a_key(
     ended: Ended, envelope: bytes | None, emit: Emit, *, seals: bool
 ) -> None:
-    assert Sending(Channel("orders", emit=emit), envelope, None, ended).seals is seals
+    outgoing = Outgoing(Channel("orders", emit=emit), envelope)
+    assert Sending(outgoing, MESSAGE, None, ended).seals is seals
 
 
 def test_an_open_span_ends_with_its_block_and_is_never_current(ended: Ended, span: Span) -> None:

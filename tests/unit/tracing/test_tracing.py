@@ -281,7 +281,7 @@ def test_messages_that_are_sent_as_one_are_a_span_for_each_tenant_and_parent(
         scope = Scope(tenant, above)
         origins.append(tracing.origin())
         scope.leave()
-    envelopes, sendings = tracing.send_batch([(ORDERS, origin) for origin in origins])
+    batch, sendings = tracing.send_batch([(ORDERS, origin) for origin in origins])
     for sending in sendings:
         sending.end()
     spans = flushed(tracing, sink)
@@ -291,7 +291,8 @@ def test_messages_that_are_sent_as_one_are_a_span_for_each_tenant_and_parent(
         ("acme", None, 1),
     ]
     received = [
-        tracing.receive(ORDERS._replace(envelopes=(envelope,)), consumer="workers") for envelope in envelopes
+        tracing.receive(ORDERS._replace(envelopes=(outgoing.envelope,)), consumer="workers")
+        for outgoing in batch
     ]
     assert [receipt.tenant for receipt in received] == ["acme", "globex", "acme", "acme"]
     assert [receipt.parent for receipt in received] == [spans[place].context for place in (0, 1, 2, 0)]
@@ -299,7 +300,8 @@ def test_messages_that_are_sent_as_one_are_a_span_for_each_tenant_and_parent(
 
 def test_a_batch_of_a_channel_that_emits_none_has_no_span(development: Development) -> None:
     tracing = development(policy={"default": {"emit": "none"}}, sink=MemorySink())
-    assert tracing.send_batch([(ORDERS, tracing.origin())]) == ([None], [])
+    batch, sendings = tracing.send_batch([(ORDERS, tracing.origin())])
+    assert ([outgoing.envelope for outgoing in batch], sendings) == ([None], [])
 
 
 # --- tenants ------------------------------------------------------------------------------------------------

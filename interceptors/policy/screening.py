@@ -1,0 +1,154 @@
+"""One message, screened: what was found that the policy does not declare, and what that leads to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from interceptors.policy.header_text import Headers, HeaderText, to_bytes
+from interceptors.policy.payload import OnUnscanned
+from interceptors.scan import Edit, Finding, Format, Treatment, Unscanned, token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interceptors.message import Message
+    from interceptors.policy.payload import Payload
+
+_NAMED = 16
+"""How many places a refusal names."""
+
+
+class Screened(NamedTuple):
+    """A message as it may go on, and what was found in it."""
+
+    body: object
+    """As it was given, or with findings replaced."""
+    headers: Headers
+    """Likewise."""
+    findings: tuple[Finding, ...] = ()
+    """What the policy does not declare."""
+    unscanned: Unscanned | None = None
+    """Why not all was scanned or replaced, if so."""
+    kept: int = 0
+    """How many findings were to be replaced where nothing can be: in a key, which partitions go by, and in
+    the name of a header."""
+    blocked: tuple[str, ...] = ()
+    """Why the message may not be sent, if so: what was found where."""
+
+    def __repr__(self) -> str:
+        """Show nothing of the message."""
+        return f"Screened(findings={len(self.findings)}, unscanned={self.unscanned!r})"
+
+
+def screen(
+    message: Message,
+    payload: Payload,
+    *,
+    sending: bool,
+    spent: Callable[[], bool],
+    own: bytes = b"",
+    digest: Callable[[bytes], bytes] | None = None,
+) -> Screened:
+    """Look for what the policy does not declare, in body, key and headers.
+
+    Args:
+        message: what is sent or was received; left as it is.
+        payload: the rules.
+        sending: whether it is about to be sent; what was received is the receiver's as it is, so nothing is
+            replaced or blocked.
+        spent: says whether the time is over.
+        own: the message's own trace id in hex, which may not stand in it; empty for none.
+        digest: makes the digest of an identifier, for a token; without one, where there is no key, a mask
+            takes the token's place.
+
+    Returns:
+        What was found, and the message as it may go on. Nothing is raised, whatever the message holds.
+    """
+    screening = _Screening(payload, payload.treatment if sending else _keep, own, spent, digest)
+    body = screening.body(message.body)
+    headers = screening.headers(message)
+    findings = (*body.findings, *headers.findings)
+    unscanned = body.unscanned or headers.unscanned
+    if not findings and unscanned is None:
+        return Screened(message.body, message.headers)
+    blocked: list[str] = []
+    if sending:
+        blocked += dict.fromkeys(map(place, filter(payload.blocks, findings)))
+        if unscanned is not None and payload.on_unscanned is OnUnscanned.BLOCK:
+            blocked.insert(0, f"not scanned to the end ({unscanned})")
+    return Screened(body.value, headers.value, findings, unscanned, headers.kept, tuple(blocked[:_NAMED]))
+
+
+class _Part(NamedTuple):
+    """A part of a message, screened."""
+
+    value: Any
+    findings: tuple[Finding, ...] = ()
+    unscanned: Unscanned | None = None
+    kept: int = 0
+
+
+class _Screening(NamedTuple):
+    """What both parts of a message are screened with."""
+
+    payload: Payload
+    treatment: Callable[[Finding], Treatment]
+    own: bytes
+    spent: Callable[[], bool]
+    digest: Callable[[bytes], bytes] | None
+
+    def body(self, body: object) -> _Part:
+        data = to_bytes(body)
+        if data is None:
+            return _Part(body, (), None if body is None else Unscanned.NOT_BYTES)
+        inspection = self.payload.inspector.inspect(data, own=self.own, spent=self.spent)
+        if not inspection.findings:
+            return _Part(body, (), inspection.unscanned)
+        findings = tuple(finding for finding in inspection.findings if not self.payload.declared(finding))
+        if all(self.treatment(finding) is Treatment.KEEP for finding in findings):
+            return _Part(body, findings, inspection.unscanned)
+        replaced = inspection.replaced(self.treatment, self.digest)
+        if replaced is None:
+            return _Part(body, findings, inspection.unscanned or Unscanned.FORM)
+        value = replaced.decode(errors="replace") if isinstance(body, str) else replaced
+        return _Part(value, findings, inspection.unscanned)
+
+    def headers(self, message: Message) -> _Part:
+        if not message.headers and message.key is None:
+            return _Part(message.headers)
+        text = HeaderText(message.headers, message.key)
+        inspection = self.payload.inspector.inspect(
+            text.text, format=Format.TEXT, own=self.own, spent=self.spent
+        )
+        findings: list[Finding] = []
+        edits: list[Edit] = []
+        kept = 0
+        for finding in inspection.findings:
+            placed = text.placed(finding)
+            if self.payload.declared(placed):
+                continue
+            findings.append(placed)
+            wanted = self.treatment(placed)
+            if wanted is not Treatment.KEEP and not text.replaceable(finding):
+                kept += 1
+            elif wanted is not Treatment.KEEP:
+                edits.append(self._edit(text.text, finding, wanted))
+        headers = text.replaced(edits) if edits else message.headers
+        return _Part(headers, tuple(findings), inspection.unscanned, kept)
+
+    def _edit(self, text: bytes, finding: Finding, wanted: Treatment) -> Edit:
+        start, end = finding.start, finding.end
+        if wanted is Treatment.TOKEN and self.digest is not None:
+            return Edit(start, end, token(self.digest(text[start:end])))
+        return Edit(start, end, b"*" * (end - start))
+
+
+def _keep(_finding: Finding) -> Treatment:
+    return Treatment.KEEP
+
+
+def place(finding: Finding) -> str:
+    """Say what was found where, such as `payment.card at $.card`."""
+    if finding.part != "body":
+        return f"{finding.class_} at {finding.part}"
+    return f"{finding.class_} at {finding.path or f'byte {finding.start}'}"

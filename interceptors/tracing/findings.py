@@ -1,0 +1,77 @@
+"""What is said and counted of identifiers that were found where the policy does not declare them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from interceptors.bounded import BoundedMap
+from interceptors.policy import place
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from interceptors.policy import Channel, Screened
+
+logger = logging.getLogger("interceptors")
+
+_SAID = 1024
+
+
+class Findings:
+    """Counts findings by class, and says each kind once a channel."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        """Take where to count.
+
+        Args:
+            counts: of the tracing.
+        """
+        self._counts = counts
+        self._said: BoundedMap[tuple[str, str, str], bool] = BoundedMap(_SAID)
+
+    def sent(self, channel: Channel, screened: Screened) -> None:
+        """Take note of what was found in a message that is about to be sent."""
+        self._note(channel, screened, "sent")
+        if screened.blocked:
+            self._counts["blocked"] += 1
+        if screened.kept:
+            self._counts["found where nothing can be replaced"] += screened.kept
+            if self._is_news(channel.name, "sent", "kept"):
+                logger.warning(
+                    "channel %r: what was found in a key or in a header's name goes as it is; only `block` "
+                    "keeps it back",
+                    channel.name,
+                )
+
+    def received(self, channel: Channel, screened: Screened) -> None:
+        """Take note of what was found in a message that was received."""
+        self._note(channel, screened, "received")
+
+    def _note(self, channel: Channel, screened: Screened, direction: str) -> None:
+        for finding in screened.findings:
+            self._counts[f"{finding.class_} {direction}"] += 1
+            if self._is_news(channel.name, direction, finding.class_):
+                logger.warning(
+                    "channel %r: %s in a message %s, not declared by the policy; others like it are only "
+                    "counted",
+                    channel.name,
+                    place(finding),
+                    direction,
+                )
+        if screened.unscanned is not None:
+            self._counts["not scanned to the end"] += 1
+            if self._is_news(channel.name, direction, screened.unscanned):
+                logger.warning(
+                    "channel %r: a message %s was not scanned to the end: %s; others like it are only "
+                    "counted",
+                    channel.name,
+                    direction,
+                    screened.unscanned,
+                )
+
+    def _is_news(self, channel: str, direction: str, what: str) -> bool:
+        if self._said.get((channel, direction, what)) is not None:
+            return False
+        self._said.set((channel, direction, what), True)  # noqa: FBT003 - a set of triples
+        return True
