@@ -46,7 +46,7 @@ class HeaderText:
         parts: list[bytes] = []
         at = 0
         for number, (name, value) in enumerate(headers):
-            part = f"headers{member(name)}"
+            part = _part(name)
             for leaf_name, leaf in _leaves(name, value, _DEPTH):
                 written = to_bytes(leaf_name) or b"?"
                 self._lines.append(_Line(at, at + len(written) + 2, number, part))
@@ -106,6 +106,11 @@ def to_bytes(value: object) -> bytes | None:
         except (BufferError, ValueError):  # a view that was released
             return None
     return None
+
+
+def _part(name: object) -> str:
+    """Name a header; a client may have let anything pass for a name."""
+    return f"headers{member(name)}" if isinstance(name, str) else "headers.*"
 
 
 def _leaves(name: object, value: object, depth: int) -> Iterator[tuple[object, bytes]]:

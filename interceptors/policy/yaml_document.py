@@ -185,7 +185,7 @@ def _keys_at(model: type[pydantic.BaseModel], location: Sequence[str | int]) -> 
         field = model.model_fields.get(str(step))  # the steps into a list or a mapping are no fields
         if field is not None:
             model = next(iter(_models_in(field.annotation)), model)
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _models_in(annotation: object) -> list[type[pydantic.BaseModel]]:

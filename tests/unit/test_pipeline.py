@@ -10,15 +10,16 @@ from interceptors.context import TraceContext, new_root
 from interceptors.envelope import KeySet, Level, Opener, Sealer, derive_sender_key, to_text
 from interceptors.errors import Answer
 from interceptors.message import Message
-from interceptors.pipeline import Receipt, Unsealed, on_receive, on_send
-from interceptors.policy import Accept, parse_policy
+from interceptors.pipeline import Receipt, Unsealed, on_receive, on_received, on_send
+from interceptors.policy import Accept, check_policy, parse_policy
 from interceptors.replay import ReplayWindow, Verdict
+from interceptors.scan import Unscanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from interceptors.pipeline import Outgoing
-    from interceptors.policy import Policy
+    from interceptors.policy import Policy, Screened
 
 NOW = 1_790_000_000_000
 DAY = 24 * 3_600_000
@@ -445,3 +446,101 @@ def test_a_guard_refuses_what_may_not_continue_and_nothing_else(
     if topic == "orders":
         genuine = receive(message, sealed(kafka(topic)))
         assert (genuine.channel.name, genuine.verdict, genuine.rejected) == ("orders", Verdict.FRESH, False)
+
+
+# --- payloads -----------------------------------------------------------------------------------------------
+
+EMAIL = b'{"to": "a@example.com"}'
+MASKED = b'{"to": "*************"}'
+
+
+def screening(**rules: Any) -> Policy:
+    return check_policy({"version": 1, "default": {"payload": rules, "binding": "message"}}, "policy")
+
+
+def received(message: Message, policy: Policy) -> tuple[Receipt, Screened | None]:
+    receipt = on_receive(message, policy=policy, keys=KEYS, opener=Opener(), window=ReplayWindow(), now=NOW)
+    return receipt, on_received(message, receipt, ticks=lambda: 0)
+
+
+def test_without_rules_for_payloads_a_message_goes_as_it_is() -> None:
+    message = kafka("orders", body=EMAIL, headers=[("a", b"b")])
+    outgoing = send(message)
+
+    assert outgoing.screened is None
+    assert outgoing.sent(message) == (EMAIL, [("a", b"b")])
+    assert received(message, POLICY)[1] is None
+
+
+def test_an_envelope_is_bound_to_what_is_sent_instead() -> None:
+    policy = screening(on_leak="redact")
+    message = kafka("orders", body=EMAIL)
+    outgoing = send(message, policy=policy)
+    body, _ = outgoing.sent(message)
+
+    assert body == MASKED
+    assert outgoing.envelope is not None
+    receipt, screened = received(kafka("orders", body=body, envelopes=(outgoing.envelope,)), policy)
+    assert receipt.verdict is Verdict.FRESH
+    assert screened is not None
+    assert screened.findings == ()
+
+
+def test_what_is_blocked_is_not_sealed() -> None:
+    outgoing = send(kafka("orders", body=EMAIL), policy=screening(on_leak="block"))
+
+    assert outgoing.blocked == ("personal.email at $.to",)
+    assert outgoing.envelope is None
+    assert outgoing.unsealed is None
+
+
+def test_without_a_key_a_message_is_screened_all_the_same() -> None:
+    message = kafka("orders", body=EMAIL)
+    outgoing = send(message, policy=screening(on_leak="tokenize"), key=None)
+
+    assert outgoing.unsealed is Unsealed.NO_KEY
+    assert outgoing.sent(message)[0] == MASKED
+
+
+def test_what_was_received_is_screened_whatever_came_with_it() -> None:
+    receipt, screened = received(kafka("orders", body=EMAIL), screening(on_leak="block"))
+
+    assert receipt.verdict is None
+    assert screened is not None
+    assert [finding.class_ for finding in screened.findings] == ["personal.email"]
+    assert screened.body == EMAIL
+
+
+def test_the_trace_id_of_the_envelope_is_looked_for_in_what_was_received() -> None:
+    policy = check_policy({"version": 1, "default": {"payload": {"on_leak": "observe"}}}, "policy")
+    context = new_root()
+    body = context.trace_id.hex().encode()
+    envelope = sealed(kafka("orders", body=body), policy=policy, context=context)
+    _, screened = received(kafka("orders", body=body, envelopes=(envelope,)), policy)
+
+    assert screened is not None
+    assert [finding.detector for finding in screened.findings] == ["own_trace_id"]
+
+
+def test_what_the_sample_leaves_out_is_screened_at_neither_end() -> None:
+    policy = screening(on_leak="block", sample=0)
+    message = kafka("orders", body=EMAIL)
+
+    assert send(message, policy=policy).screened is None
+    assert received(message, policy)[1] is None
+
+
+def test_the_time_that_a_scan_may_take_is_counted_from_its_beginning() -> None:
+    policy = screening(on_leak="observe", budget={"time": "1ms"})
+    ticks = iter(range(0, 10**12, 600_000))
+    outgoing = on_send(
+        kafka("orders", body=EMAIL * 20_000),
+        context=new_root(),
+        policy=policy,
+        sealer=None,
+        now=NOW,
+        ticks=lambda: next(ticks),
+    )
+
+    assert outgoing.screened is not None
+    assert outgoing.screened.unscanned is Unscanned.TIME

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from interceptors.message import Message
+from interceptors.policy import Payload, Screened, check_policy, place, screen
+from interceptors.scan import Finding, Unscanned, Validation
+
+EMAIL = "jane.doe@example.com"
+CARD = "4111111111111111"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+BODY = json.dumps({"email": EMAIL, "card": int(CARD), "note": "x"}).encode()
+
+
+def payload(**rules: Any) -> Payload:
+    policy = check_policy({"version": 1, "default": {"payload": rules}}, "policy")
+    found = policy.channels("kafka", "orders")[0].payload
+    assert found is not None
+    return found
+
+
+def screened(
+    body: object = None, headers: Any = (), key: object = None, *, sending: bool = True, **rules: Any
+) -> Screened:
+    return screen(
+        Message("kafka", "orders", body, headers=headers, key=key),
+        payload(**rules),
+        sending=sending,
+        spent=lambda: False,
+        own=TRACE.encode(),
+        digest=lambda text: bytes(20) + text[:0],
+    )
+
+
+def classes(found: Screened) -> list[str]:
+    return [finding.class_ for finding in found.findings]
+
+
+def test_a_clean_message_is_itself() -> None:
+    headers = [("name", b"value")]
+    found = screened(b'{"a": 1}', headers, b"key", on_leak="block")
+
+    assert found == Screened(b'{"a": 1}', headers)
+    assert found.headers is headers
+
+
+def test_what_is_observed_stays() -> None:
+    found = screened(BODY, on_leak="observe")
+
+    assert found.body is BODY
+    assert classes(found) == ["personal.email", "payment.card"]
+    assert found.blocked == ()
+
+
+def test_what_is_redacted_keeps_type_and_shape() -> None:
+    found = screened(BODY, on_leak="redact")
+
+    assert isinstance(found.body, bytes)
+    assert json.loads(found.body) == {"email": "*" * len(EMAIL), "card": 0, "note": "x"}
+
+
+def test_a_text_stays_a_text() -> None:
+    found = screened(f"größer {EMAIL}", on_leak="redact")
+
+    assert found.body == "größer " + "*" * len(EMAIL)
+
+
+def test_each_class_meets_its_own_action() -> None:
+    found = screened(BODY, on_leak="observe", actions={"payment": "tokenize", "personal": "redact"})
+
+    assert isinstance(found.body, bytes)
+    parsed = json.loads(found.body)
+    assert parsed["email"] == "*" * len(EMAIL)
+    assert isinstance(parsed["card"], int)
+    assert str(parsed["card"]) != CARD
+
+
+def test_what_is_declared_stays_and_the_rest_goes() -> None:
+    body = json.dumps({"to": EMAIL, "cc": EMAIL}).encode()
+    found = screened(body, on_leak="redact", allow=[{"class": "personal.email", "path": "$.to"}])
+
+    assert isinstance(found.body, bytes)
+    assert json.loads(found.body) == {"to": EMAIL, "cc": "*" * len(EMAIL)}
+    assert [finding.path for finding in found.findings] == ["$.cc"]
+
+
+def test_what_is_blocked_is_named_by_class_and_place() -> None:
+    found = screened(BODY, [("contact", EMAIL)], EMAIL, on_leak="block")
+
+    assert found.blocked == (
+        "personal.email at $.email",
+        "payment.card at $.card",
+        "personal.email at headers.contact",
+        "personal.email at key",
+    )
+
+
+def test_a_refusal_names_so_many_places_and_no_more() -> None:
+    body = json.dumps({f"n{number}": EMAIL for number in range(100)}).encode()
+
+    assert len(screened(body, on_leak="block").blocked) == 16
+
+
+def test_a_header_is_redacted_and_tokenized_by_its_type() -> None:
+    headers = [("contact", EMAIL), ("card", CARD.encode()), ("number", int(CARD)), ("kept", None)]
+    redacted, tokenized = (screened(None, headers, on_leak=action) for action in ("redact", "tokenize"))
+
+    assert redacted.headers == [
+        ("contact", "*" * len(EMAIL)),
+        ("card", b"*" * 16),
+        ("number", 0),
+        ("kept", None),
+    ]
+    assert dict(tokenized.headers)["contact"] == "tok_" + "a" * 16
+    assert dict(tokenized.headers)["number"] == 0
+    assert headers[0] == ("contact", EMAIL)
+
+
+def test_without_a_key_a_mask_takes_a_tokens_place() -> None:
+    message = Message("kafka", "orders", BODY, headers=[("contact", EMAIL)])
+    found = screen(message, payload(on_leak="tokenize"), sending=True, spent=lambda: False)
+
+    assert isinstance(found.body, bytes)
+    assert json.loads(found.body)["email"] == "*" * len(EMAIL)
+    assert found.headers == [("contact", "*" * len(EMAIL))]
+
+
+def test_a_key_and_a_headers_name_stay_and_are_counted() -> None:
+    found = screened(None, [(EMAIL, "x")], EMAIL, on_leak="redact")
+
+    assert found.headers == [(EMAIL, "x")]
+    assert found.kept == 2
+
+
+def test_what_was_received_stays_as_it_is() -> None:
+    found = screened(BODY, [("contact", EMAIL)], sending=False, on_leak="block")
+
+    assert (found.body, found.headers) == (BODY, [("contact", EMAIL)])
+    assert classes(found) == ["personal.email", "payment.card", "personal.email"]
+    assert found.blocked == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"), [(f'{{"trace": "{TRACE}"}}'.encode(), ()), (None, [("correlation", TRACE)])]
+)
+def test_the_messages_own_trace_id_may_not_stand_in_it(body: object, headers: Any) -> None:
+    found = screened(body, headers, on_leak="redact", actions={"trace": "block"})
+
+    assert classes(found) == ["trace.context"]
+    assert found.findings[0].detector == "own_trace_id"
+    assert len(found.blocked) == 1
+
+
+@pytest.mark.parametrize("body", [object(), {"a": EMAIL}, 7])
+def test_a_body_that_is_not_bytes_is_said_so(body: object) -> None:
+    passed, blocked = (screened(body, on_leak="redact", on_unscanned=how) for how in ("pass", "block"))
+
+    assert passed.unscanned is Unscanned.NOT_BYTES
+    assert passed.blocked == ()
+    assert blocked.blocked == ("not scanned to the end (the body is not bytes yet)",)
+
+
+def test_a_tombstone_is_clean() -> None:
+    assert screened(None, on_leak="block", on_unscanned="block") == Screened(None, ())
+
+
+def test_a_message_larger_than_its_budget_is_sent_or_not_as_the_policy_says() -> None:
+    body = b"x" * 100 + BODY
+    rules: dict[str, Any] = {"on_leak": "observe", "budget": {"bytes": "64B"}}
+
+    assert screened(body, **rules).unscanned is Unscanned.BYTES
+    assert screened(body, **rules, on_unscanned="block").blocked != ()
+
+
+def test_time_that_is_spent_is_said_so() -> None:
+    message = Message("kafka", "orders", json.dumps([EMAIL] * 5000).encode())
+    found = screen(message, payload(on_leak="observe"), sending=True, spent=lambda: True)
+
+    assert found.unscanned is Unscanned.TIME
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(BODY),
+        json.dumps({"inner": json.dumps({"email": EMAIL})}).encode(),
+        json.dumps({"inner": base64.b64encode(BODY).decode()}).encode(),
+    ],
+)
+def test_what_is_packed_is_redacted_inside(body: bytes) -> None:
+    found = screened(body, on_leak="redact")
+
+    assert isinstance(found.body, bytes)
+    assert found.body != body
+    assert "personal.email" in classes(found)
+    again = screened(found.body, on_leak="observe")
+    assert again.findings == ()
+
+
+def test_no_text_is_in_what_is_shown() -> None:
+    found = screened(BODY, [("contact", EMAIL)], EMAIL, on_leak="observe")
+
+    assert EMAIL not in repr(found)
+    assert EMAIL not in repr(found.findings)
+
+
+def test_a_place_without_a_path_is_a_byte() -> None:
+    finding = Finding("email", "personal.email", 7, 9, Validation.PATTERN, "")
+
+    assert place(finding) == "personal.email at byte 7"
