@@ -7,6 +7,7 @@ another one than it would write.
 
 from __future__ import annotations
 
+import html
 import re
 import sys
 from pathlib import Path
@@ -17,11 +18,14 @@ from typer.cli import get_docs_for_click
 
 from interceptors.cli import app
 from interceptors.policy import PolicyDocument
+from interceptors.scan import DETECTORS
 from interceptors.tracing import Configuration
 
 if TYPE_CHECKING:
     from interceptors.policy.yaml_document import DocumentModel
+    from interceptors.scan import Detector
 
+LONGEST_EXAMPLE = 60
 REFERENCE = Path(__file__).parent / "reference"
 MARK = "<!-- written by docs/_generate.py: change the code and run it -->"
 
@@ -71,6 +75,50 @@ default:
 """
 
 
+DETECTORS_PAGE = """\
+What `interceptors scan` and a channel's [`payload`](policy.md#payloadrules) look for. A class is a family
+and a kind; a policy may name any of family, class and detector. What speaks for a finding is one of: a
+**checksum** that is right, its **structure** (it was parsed or decoded, or lies in the ranges that are
+issued), a **pattern** that nothing else has, or the **key** beside it.
+
+Besides these, `own_trace_id` (class `trace.context`) finds the id of the message's own trace in it, and a
+policy's `identifiers` are of class `internal` and their name. A detector marked *off* is looked for where a
+policy's `include` names it.
+"""
+PATTERNS = {"KiB": "size", "(us|": "short time", "(ms|": "duration"}
+"""By what a pattern holds: what to call a text of that form."""
+
+
+def detectors() -> str:
+    """Give the page of all detectors, out of their table."""
+    parts = [f"# Detectors\n\n{MARK}\n\n{DETECTORS_PAGE}"]
+    families = dict.fromkeys(detector.family for detector in DETECTORS)
+    for family in families:
+        rows = [
+            f"## `{family}`\n",
+            "| Detector | Class | Checked | Why it counts | Words beside it | Such as |",
+            "|---|---|---|---|---|---|",
+        ]
+        for detector in DETECTORS:
+            if detector.family == family:
+                name = f"`{detector.name}`" + ("" if detector.default else " (off)")
+                words = ", ".join(detector.context)
+                rows.append(
+                    f"| {name} | `{detector.class_}` | {detector.validation} | {detector.reason} | {words} "
+                    f"| {example(detector)} |"
+                )
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def example(detector: Detector) -> str:
+    """Give the first example as it fits into a table; of a secret none, or others' scanners would find it."""
+    text = detector.examples[0].decode(errors="replace")
+    if detector.family == "secret" or len(text) > LONGEST_EXAMPLE:
+        return ""
+    return "<code>" + html.escape(text).replace("|", "&#124;").replace("\n", " ") + "</code>"
+
+
 def type_of(schema: dict[str, Any], parts: dict[str, dict[str, Any]]) -> str:
     """Say in Markdown what a value may be.
 
@@ -93,8 +141,12 @@ def type_of(schema: dict[str, Any], parts: dict[str, dict[str, Any]]) -> str:
             words = " or ".join(f"`{value}`" for value in values)
         case {"type": "array", "items": items}:
             words = f"list of {type_of(items, parts)}"
+        case {"type": "object", "additionalProperties": dict(values)}:
+            words = f"names, each with {type_of(values, parts)}"
+        case {"type": "string", "pattern": str(pattern)}:
+            words = next((words for mark, words in PATTERNS.items() if mark in pattern), "text")
         case {"type": "string"}:
-            words = "duration" if "pattern" in schema else "text"
+            words = "text"
         case _:
             words = str(schema["type"])
     return words
@@ -144,6 +196,7 @@ def main() -> int:
         "configuration.md": form("interceptors.yaml", CONFIGURATION, Configuration),
         "policy.md": form("policy.yaml", POLICY, PolicyDocument),
         "cli.md": command(),
+        "detectors.md": detectors(),
     }
     stale = 0
     for name, text in pages.items():
