@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import textwrap
@@ -17,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from interceptors.demo.setup import BOOKINGS, DEADLINE_S, LEDGER, ORDERS, SERVICES
+from interceptors.demo.setup import BOOKINGS, DEADLINE_S, LEDGER, ORDERS, REDACTED, SERVICES, STOREFRONT
 from interceptors.envelope import HEADER_NAME
 
 if TYPE_CHECKING:
@@ -172,12 +173,13 @@ def _in_clear(span: Span, emails: Mapping[bytes, str]) -> dict[str, str]:
 
 def _emails(outcome: Outcome, sent: Sequence[tuple[Lying, Span]]) -> dict[bytes, str]:
     """Give the e-mail address of each trace's customer."""
-    by_body = {order.body: order.email for order in outcome.orders}
-    return {
-        span.context.trace_id: by_body[lying.message.body]
+    by_id = {order.order_id: order.email for order in outcome.orders}
+    orders = {
+        span.context.trace_id: json.loads(lying.message.body)["order_id"]
         for lying, span in sent
-        if span.channel == ORDERS and lying.message.body in by_body
+        if span.channel == ORDERS and isinstance(lying.message.body, bytes)
     }
+    return {trace_id: by_id[order_id] for trace_id, order_id in orders.items() if order_id in by_id}
 
 
 def _attacks(console: Console, outcome: Outcome) -> None:
@@ -208,6 +210,10 @@ def _summary(console: Console, outcome: Outcome, out: Path) -> None:
         f"{arrived} of {expected} business messages arrived. "
         f"{found} of {len(outcome.attacks)} attacks got their verdict, and none of them held a message up.",
     )
+    counts = outcome.setup.tracings[STOREFRONT].counts
+    redacted = ", ".join(f"{counts[f'{what} sent']} of {what}" for what in REDACTED if counts[f"{what} sent"])
+    if redacted:
+        _say(console, f"Redacted in the orders before they left, as the policy says: {redacted}.")
     if outcome.lost:
         _say(console, f"{outcome.lost} did not arrive within {DEADLINE_S:.0f} seconds.", "red")
     if outcome.bad_lines:

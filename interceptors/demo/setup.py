@@ -25,6 +25,9 @@ AUTHORIZE, CAPTURE, REFUND = "authorize", "capture", "refund"
 RETRY_WINDOW_S = 0.5
 DEADLINE_S = 60.0
 
+REDACTED = ("personal.email", "payment.card")
+"""What the policy has taken out of the orders."""
+
 POLICY = f"""
 version: 1
 channels:
@@ -33,6 +36,9 @@ channels:
     senders: [{STOREFRONT}]
     binding: message      # an envelope opens with its own message and no other
     retry_window: 500ms   # short, so that the demonstration's replay need not wait two minutes
+    payload:
+      on_leak: observe
+      actions: {{{", ".join(f"{what}: redact" for what in REDACTED)}}}
   - name: {PAYMENTS}
     match: {{kafka: ["*.{PAYMENTS}"], rabbitmq: ["*.{PAYMENTS}"]}}
     senders: [{CHECKOUT}]

@@ -6,12 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from interceptors.bounded import BoundedMap
-from interceptors.policy import place
+from interceptors.policy import Action, place
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from interceptors.policy import Channel, Screened
+    from interceptors.scan import Finding
 
 logger = logging.getLogger("interceptors")
 
@@ -53,11 +54,12 @@ class Findings:
             self._counts[f"{finding.class_} {direction}"] += 1
             if self._is_news(channel.name, direction, finding.class_):
                 logger.warning(
-                    "channel %r: %s in a message %s, not declared by the policy; others like it are only "
-                    "counted",
+                    "channel %r: %s in a message %s, which the policy doesn't declare (%s); others like it "
+                    "are only counted",
                     channel.name,
                     place(finding),
                     direction,
+                    _action(channel, finding, direction),
                 )
         if screened.unscanned is not None:
             self._counts["not scanned to the end"] += 1
@@ -75,3 +77,10 @@ class Findings:
             return False
         self._said.set((channel, direction, what), True)  # noqa: FBT003 - a set of triples
         return True
+
+
+def _action(channel: Channel, finding: Finding, direction: str) -> Action:
+    """Tell what becomes of a finding."""
+    if channel.payload is None or direction == "received":
+        return Action.OBSERVE
+    return channel.payload.actions[finding.detector]
