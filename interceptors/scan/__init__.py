@@ -11,8 +11,9 @@ from interceptors.scan.finding import Finding, Unscanned, Validation
 from interceptors.scan.formats.paths import member
 from interceptors.scan.formats.plain import token
 from interceptors.scan.formats.view import Edit, spliced
-from interceptors.scan.identifiers import check_path, declared, path_matches
+from interceptors.scan.identifiers import declared
 from interceptors.scan.inspection import Format, Inspection, Inspector, Limits, Treatment
+from interceptors.scan.places import check_path, path_matches
 from interceptors.scan.scanner import OWN_TRACE_ID
 
 __all__ = [

@@ -33,6 +33,9 @@ class Rule:
     without one it is the whole match."""
     before: int = 0
     """How many bytes before the trigger a match may begin; at 0 it begins with the trigger."""
+    ahead: str = ""
+    """With `before`: what has to follow from the trigger's begin on. It is asked first, so that bytes full of
+    triggers don't each cost a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,9 @@ class Detector:
 
 _WIDEST = 1 << 16
 _SEPARATOR = "[ _.-]"
+_LONG_WORD = 5
 _REST_OF_KEY = r"[A-Za-z _.#-]{0,24}"
-_DELIMITER = r"""["'\\]{0,3}[ \t]{0,4}(?:[:=>]|%3[Aa]){0,2}[ \t]{0,4}(?:[\["'(\\]|b['"]){0,4}"""
+_DELIMITER = r"""["'\\]{0,3}[ \t]{0,4}(?:(?:[:=>]|%3[Aa]){1,2}[ \t]{0,4})?(?:[\["'(\\]|b['"]){0,4}"""
 
 
 def after_word(*words: str, value: str, rest: str = _REST_OF_KEY) -> Rule:
@@ -93,12 +97,17 @@ def after_word(*words: str, value: str, rest: str = _REST_OF_KEY) -> Rule:
         parts = [re.escape(part) for part in word.split(" ")]
         for joints in product(("", _SEPARATOR), repeat=len(parts) - 1):
             joined = parts[0] + "".join(joint + part for joint, part in zip(joints, parts[1:], strict=True))
-            triggers.append(f"(?i:{joined})")
+            # A word of few letters is inside many others ("sin" in "processing"): what follows it tells.
+            triggers += (
+                [f"(?i:{joined})"]
+                if len(joined) >= _LONG_WORD
+                else [f"(?i:{joined})[^a-z]", f"(?i:{joined}s)[^a-z]"]
+            )
         loose = f"{_SEPARATOR}?".join(f"(?i:{part})" for part in parts)
         first = parts[0]
         camel = f"(?<=[a-z])(?={first[:1].upper()})"
         patterns.append(f"(?:(?<![A-Za-z])|{camel}){loose}")
-    pattern = f"(?:{'|'.join(patterns)})(?:(?![a-z])|(?=s[^a-z])){rest}{_DELIMITER}(?P<id>{value})"
+    pattern = f"(?:{'|'.join(patterns)})(?:(?![a-z])|(?=s[^a-z])){rest}(?<! ){_DELIMITER}(?P<id>{value})"
     return Rule(tuple(dict.fromkeys(triggers)), pattern)
 
 

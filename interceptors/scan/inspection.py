@@ -1,14 +1,17 @@
-"""One record, whatever its format: its views, what was found in them, and how to take that out."""
+"""One record, whatever its format: what was found in it, and how to take that out."""
 
 from __future__ import annotations
 
+from copy import copy
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.scan.detectors import DETECTORS
 from interceptors.scan.engines import best_engine
-from interceptors.scan.formats.plain import PlainView
-from interceptors.scan.formats.view import Edit, spliced
+from interceptors.scan.formats import json
+from interceptors.scan.formats.dispatch import Format, is_bare
+from interceptors.scan.formats.encoded import ENCODED
+from interceptors.scan.looking import Look, rewritten
 from interceptors.scan.scanner import Scanner
 
 if TYPE_CHECKING:
@@ -16,23 +19,12 @@ if TYPE_CHECKING:
 
     from interceptors.scan.detector import Detector
     from interceptors.scan.finding import Finding, Unscanned
+    from interceptors.scan.looking import Found, Place
 
+__all__ = ["Format", "Inspection", "Inspector", "Limits", "Treatment"]
 
-class Format(StrEnum):
-    """What a record is."""
-
-    AUTO = "auto"
-    """Told by its first bytes; what is not known is scanned as bytes."""
-    JSON = "json"
-    TEXT = "text"
-    FORM = "form"
-    """application/x-www-form-urlencoded"""
-    CSV = "csv"
-    """With names in the first row."""
-    MESSAGEPACK = "messagepack"
-    REGISTRY = "registry"
-    """Avro or Protobuf behind the five bytes of a schema registry."""
-    BYTES = "bytes"
+_ROUNDS = 4
+"""How often a record is looked into again after something in it was replaced."""
 
 
 class Treatment(StrEnum):
@@ -55,16 +47,36 @@ class Limits(NamedTuple):
 class Inspection:
     """What was found in a record. Holds the record, so it is not kept; its findings are what is."""
 
-    def __init__(self, body: bytes, findings: tuple[Finding, ...], unscanned: Unscanned | None) -> None:
-        """Keep."""
+    __slots__ = ("_again", "_body", "_found", "findings", "unscanned")
+
+    def __init__(
+        self,
+        body: bytes,
+        found: list[Found],
+        unscanned: Unscanned | None,
+        again: tuple[Inspector, Format, bytes],
+    ) -> None:
+        """Keep.
+
+        Args:
+            body: the record.
+            found: what was found in it.
+            unscanned: why not all of it was scanned, if so.
+            again: what looks into the record after something was replaced, and how.
+        """
         self._body = body
-        self.findings = findings
+        self._found = found
+        self._again = again
+        self.findings: tuple[Finding, ...] = tuple([each.finding for each in found]) if found else ()
         self.unscanned = unscanned
 
     def replaced(
         self, choose: Callable[[Finding], Treatment], digest: Callable[[bytes], bytes] | None = None
     ) -> bytes | None:
         """Give the record with some findings replaced.
+
+        What comes out is looked into again, and what is found then is replaced too: where two identifiers
+        overlap, the rest of one may still be one.
 
         Args:
             choose: what becomes of a finding.
@@ -73,17 +85,26 @@ class Inspection:
         Returns:
             The record, of the same format; None where its form allows no replacement.
         """
-        view = PlainView(self._body)
-        edits = []
-        for finding in self.findings:
-            treatment = choose(finding)
-            if treatment is Treatment.KEEP:
-                continue
-            text = self._body[finding.start : finding.end]
-            digested = digest(text) if treatment is Treatment.TOKEN and digest is not None else None
-            replacement = view.replacement(finding.start, finding.end, digested)
-            edits.append(Edit(finding.start, finding.end, replacement))
-        return spliced(self._body, edits)
+
+        def text(found: Found, place: Place) -> bytes | None:
+            treatment = choose(found.finding)
+            if treatment is Treatment.KEEP or place.view is None:
+                return None
+            tokenized = treatment is Treatment.TOKEN and digest is not None
+            shown = place.view.data[place.start : place.end]
+            return place.view.replacement(
+                place.start, place.end, digest(shown) if tokenized and digest is not None else None
+            )
+
+        body, found = self._body, self._found
+        inspector, kind, own = self._again
+        for _ in range(_ROUNDS):
+            changed = rewritten(body, found, text)
+            if changed is None or changed is body:
+                return changed
+            again = inspector.inspect(changed, format=kind, own=own)
+            body, found = changed, again._found  # noqa: SLF001 - its own kind
+        return body
 
     def __repr__(self) -> str:
         """Show nothing of the record."""
@@ -106,13 +127,14 @@ class Inspector:
             limits: how much is looked into.
         """
         chosen = [detector for detector in DETECTORS if detector.default] if detectors is None else detectors
-        self._scanner = Scanner(chosen, best_engine)
+        self._scanner = Scanner(chosen, best_engine, encoded=ENCODED)
         self._limits = limits
 
-    @property
-    def detectors(self) -> tuple[Detector, ...]:
-        """What is looked for."""
-        return self._scanner.detectors
+    def with_limits(self, limits: Limits) -> Inspector:
+        """Give one that looks for the same, but not as far, or farther; nothing is compiled again."""
+        other = copy(self)
+        other._limits = limits  # noqa: SLF001 - its own kind
+        return other
 
     def inspect(
         self,
@@ -135,6 +157,17 @@ class Inspector:
         Returns:
             What was found. Nothing is raised, whatever the record holds.
         """
-        _ = format, paths
-        scanned = self._scanner.scan(body, own=own, spent=spent)
-        return Inspection(body, tuple(scanned.findings), scanned.unscanned)
+        limit, depth = self._limits
+        again = (self, format, own)
+        told = json.begins(body) if format is Format.AUTO else format is Format.JSON
+        if told and len(body) <= limit and is_bare(body):
+            # The way of most messages: nothing of it costs more than the scan itself.
+            scanned = self._scanner.scan(body, own=own, spent=spent)
+            if not scanned.findings and not scanned.encoded:
+                return Inspection(body, [], scanned.unscanned, again)
+            look = Look(self._scanner, limit, own, spent, paths=paths)
+            found = look.bare(body, scanned, depth)
+        else:
+            look = Look(self._scanner, limit, own, spent, paths=paths)
+            found = look.record(body, format, depth)
+        return Inspection(body, found, look.unscanned, again)

@@ -18,7 +18,7 @@ _BLOCK = 1 << 16
 """How much goes through the engine at once, so that what it gives stays small however large the body is."""
 _KEPT = 1000
 """How many findings of one body are kept. A body with more is no slip."""
-_ASKED_EVERY = 32
+_ASKED_EVERY = 8
 """After how many hits the time is asked for again."""
 OWN_TRACE_ID = Finding(
     "own_trace_id", "trace.context", 0, 0, Validation.STRUCTURE, "the id of the message's own trace"
@@ -95,6 +95,10 @@ class Scanner:
         self._probes = list(probes.values())
         self._overlap = max((probe.width for each in self._probes for probe in each), default=0)
         self._engine = engine(list(probes))
+
+    def triggered(self, data: bytes) -> bool:
+        """Say whether a trigger lies in some bytes, so that they might be part of something."""
+        return bool(self._engine.hits(data))
 
     def scan(self, data: bytes, *, own: bytes = b"", spent: Callable[[], bool] | None = None) -> Scanned:
         """Look for identifiers.

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b32encode
 from typing import TYPE_CHECKING
+
+from interceptors.scan.formats.escapes import Origins, telling, undone
+from interceptors.scan.formats.view import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from interceptors.scan.formats.view import Edit
+_TOKEN = re.compile(rb"tok_[a-z2-7]{1,16}+\*{0,99}")
+
+
+def plain_views(data: bytes) -> list[PlainView]:
+    """Show some bytes: as they are, and where JSON's escapes lie in them, as in a log, without those."""
+    views = [PlainView(data)]
+    if telling(data):
+        views.append(UnescapedView(data))
+    return views
 
 
 class PlainView:
@@ -32,10 +44,35 @@ class PlainView:
         return b"*" * length if digest is None else token(digest)[:length].ljust(length, b"*")
 
     def edits(self, edits: list[Edit]) -> list[Edit]:
-        """Give the replacements themselves."""
-        return edits
+        """Give the replacements, a mask in place of any that is not as long as what it replaces."""
+        return [_fitted(*self.origin(start, end), text) for start, end, text in edits]
+
+
+class UnescapedView(PlainView):
+    """Text with JSON's escapes undone."""
+
+    def __init__(self, data: bytes) -> None:
+        """Undo the escapes."""
+        super().__init__(undone(data))
+        self._source = data
+        self._origins: Origins | None = None
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """Give the place in the text with its escapes."""
+        if self._origins is None:
+            self._origins = Origins(self._source)
+        return self._origins.origin(start, end)
 
 
 def token(digest: bytes) -> bytes:
     """Write a digest as a token: `tok_` and 16 characters that no detector takes for anything."""
     return b"tok_" + b32encode(digest[:10]).lower()
+
+
+def is_token(text: bytes) -> bool:
+    """Say whether a text is such a token, or as much of one as there was room for: no one's identifier."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def _fitted(start: int, end: int, text: bytes) -> Edit:
+    return Edit(start, end, text if len(text) == end - start else b"*" * (end - start))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -58,7 +57,8 @@ class View(Protocol):
         """Turn replacements in `data` into replacements in what the view was made from.
 
         Args:
-            edits: in order, none overlapping another.
+            edits: in order, none overlapping another. One may have another length than what `replacement`
+                gives, such as a text that was encoded anew; a form that can't take it masks the place.
 
         Returns:
             The same, in the terms of what the view was made from.
@@ -66,35 +66,50 @@ class View(Protocol):
         ...
 
 
-class Segment(NamedTuple):
-    """A run of a view's bytes and where it comes from."""
+class Packing(Protocol):
+    """What some bytes of a view hold: decoded, or decompressed."""
 
-    start: int
-    origin_start: int
-    origin_end: int
-    copied: bool
-    """Whether it is the same bytes; else it comes from that place as a whole."""
-
-
-class Segments:
-    """Where each run of a view's bytes lies in what the view was made from."""
-
-    def __init__(self, segments: list[Segment]) -> None:
-        """Keep them.
-
-        Args:
-            segments: in the order of the view, from its first byte on.
-        """
-        self._segments = segments
-        self._starts = [segment.start for segment in segments]
+    data: bytes
+    """What is in it: a record of its own."""
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
-        """Give where the view's bytes from `start` to `end` lie; what was not copied counts whole."""
-        first = self._segments[max(0, bisect_right(self._starts, start) - 1)]
-        last = self._segments[max(0, bisect_left(self._starts, end) - 1)]
-        begin = first.origin_start + (start - first.start if first.copied else 0)
-        stop = last.origin_start + (end - last.start) if last.copied else last.origin_end
-        return begin, stop
+        """Give where something of `data` lies in what was decoded."""
+        ...
+
+    def packed(self, data: bytes) -> bytes | None:
+        """Encode other bytes in the same manner; None where that can't be done without a loss."""
+        ...
+
+
+class StackedView:
+    """A view of what another view shows."""
+
+    def __init__(self, below: View, above: View) -> None:
+        """Keep both.
+
+        Args:
+            below: has the paths.
+            above: made from the data of `below`.
+        """
+        self.data = above.data
+        self._below = below
+        self._above = above
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """Give where something lies in what the lower view was made from."""
+        return self._below.origin(*self._above.origin(start, end))
+
+    def paths(self, spans: Sequence[tuple[int, int]]) -> list[str]:
+        """Give the paths of the lower view."""
+        return self._below.paths([self._above.origin(*span) for span in spans])
+
+    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+        """Give what fits the upper view."""
+        return self._above.replacement(start, end, digest)
+
+    def edits(self, edits: list[Edit]) -> list[Edit]:
+        """Turn the replacements into ones below both."""
+        return self._below.edits(self._above.edits(edits))
 
 
 def spliced(data: bytes, edits: Sequence[Edit]) -> bytes:
