@@ -51,7 +51,7 @@ docs: $(VENV)/.docs ## the documentation, into site/
 
 .PHONY: bench
 bench: $(VENV)/.bench $(VENV)/.wheel ## the benchmarks, one after the other
-	@for benchmark in envelope pipeline hop hop_rabbitmq task_celery; do $(BIN)/python benchmarks/$$benchmark.py; done
+	@for benchmark in envelope pipeline scan hop hop_rabbitmq task_celery; do $(BIN)/python benchmarks/$$benchmark.py; done
 
 .PHONY: brokers
 brokers: $(VENV)/.test ## fetch what the tests' brokers run on

@@ -28,6 +28,7 @@ from interceptors.policy import Accept, Channel, Emit, Policy, PolicyDocument, c
 from interceptors.policy.document import ChannelEntry, Match
 from interceptors.policy.yaml_document import parse_document
 from interceptors.replay import ReplayWindow, Verdict
+from interceptors.scan import StdlibEngine, best_engine
 from interceptors.tracing.configuration import Configuration, read_configuration, read_text
 
 if TYPE_CHECKING:
@@ -105,7 +106,19 @@ def _files(configuration: Configuration) -> Iterator[Check]:
     else:
         yield Check(Status.OK, f"policy: {configuration.policy}: channels: {len(document.channels)}")
         yield from _channels(document, configuration, lines, key)
+        yield from _engine(document)
     yield _export(configuration)
+
+
+def _engine(document: PolicyDocument) -> Iterator[Check]:
+    """Tell which engine payloads are scanned with, where any are."""
+    if not any(rules.payload for rules in (document.default, *document.channels)):
+        return
+    if isinstance(best_engine(("x",)), StdlibEngine):
+        text = "payloads: scanned by the slow engine; run: pip install 'interceptors[scan]'"
+        yield Check(Status.WARNING, text)
+    else:
+        yield Check(Status.OK, "payloads: scanned by the fast engine")
 
 
 def _keys(configuration: Configuration) -> tuple[list[KeyLine], SenderKey]:
@@ -245,7 +258,14 @@ def _round_trip(policy: Policy, bus: str, name: str, key: SenderKey) -> list[Che
         return []
     now = time.time_ns() // 1_000_000
     message = Message(bus, name, body=b"")
-    outgoing = on_send(message, context=child_of(None), policy=policy, sealer=Sealer(key), now=now)
+    outgoing = on_send(
+        message,
+        context=child_of(None),
+        policy=policy,
+        sealer=Sealer(key),
+        now=now,
+        ticks=time.perf_counter_ns,
+    )
     receipt = on_receive(
         message._replace(envelopes=(outgoing.envelope,)),
         policy=policy,

@@ -16,8 +16,10 @@ from typer.core import TyperGroup
 from interceptors.cli import keys
 from interceptors.cli.demo import demo
 from interceptors.cli.doctor import doctor
+from interceptors.cli.eval_ import eval_
 from interceptors.cli.init import init
 from interceptors.cli.open_ import open_
+from interceptors.cli.scan import scan
 from interceptors.errors import InterceptorError
 
 __all__ = ["app", "main"]
@@ -45,6 +47,8 @@ app.add_typer(keys.app, name="keys")
 app.command()(doctor)
 app.command("open")(open_)
 app.command()(demo)
+app.command()(scan)
+app.command("eval")(eval_)
 
 
 def _version(wanted: bool) -> None:

@@ -1,11 +1,11 @@
 """`interceptors keys`: roots, grants and their life."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from interceptors.cli.table import table
 from interceptors.errors import ConfigurationError
 from interceptors.keys import KeyAdministration
 from interceptors.keys.administration import list_keys
@@ -163,7 +163,7 @@ def list_(
         )
     if file is None:
         administration = KeyAdministration(roots)
-        _table(("tenant", "epoch", "root"), administration.roots())
+        table(("tenant", "epoch", "root"), administration.roots())
         typer.echo()
         lines = administration.keys()
     else:
@@ -172,7 +172,7 @@ def list_(
             lines = list_keys(keyring)
         except ValueError as error:
             raise ConfigurationError(f"{file}: {error}") from None
-    _table(("tenant", "sender", "epoch", "kid", "use", "held by"), lines)
+    table(("tenant", "sender", "epoch", "kid", "use", "held by"), lines)
 
 
 def file_name(service: str, ending: str, remedy: str) -> str:
@@ -185,13 +185,6 @@ def file_name(service: str, ending: str, remedy: str) -> str:
     if not service or Path(name).name != name:
         raise ConfigurationError(f"{service!r} can't be part of a file name; {remedy}")
     return name
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str | int, ...]]) -> None:
-    cells = [head, *(tuple(map(str, row)) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _wrote(*files: Path) -> None:

@@ -7,6 +7,8 @@ that bodies come in, and findings, which never hold what was found. What does no
 
 from interceptors.scan.detector import Detector, Rule, after_word, checked
 from interceptors.scan.detectors import DETECTORS
+from interceptors.scan.engine import StdlibEngine
+from interceptors.scan.engines import best_engine
 from interceptors.scan.finding import Finding, Unscanned, Validation
 from interceptors.scan.formats.paths import member
 from interceptors.scan.formats.plain import token
@@ -27,10 +29,12 @@ __all__ = [
     "Inspector",
     "Limits",
     "Rule",
+    "StdlibEngine",
     "Treatment",
     "Unscanned",
     "Validation",
     "after_word",
+    "best_engine",
     "check_path",
     "checked",
     "declared",

@@ -36,6 +36,9 @@ class Rule:
     ahead: str = ""
     """With `before`: what has to follow from the trigger's begin on. It is asked first, so that bytes full of
     triggers don't each cost a search."""
+    edge: str = ""
+    """With `before`: a character that no match holds before the trigger, so that it is sought only from there
+    on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ def after_word(*words: str, value: str, rest: str = _REST_OF_KEY) -> Rule:
         first = parts[0]
         camel = f"(?<=[a-z])(?={first[:1].upper()})"
         patterns.append(f"(?:(?<![A-Za-z])|{camel}){loose}")
-    pattern = f"(?:{'|'.join(patterns)})(?:(?![a-z])|(?=s[^a-z])){rest}(?<! ){_DELIMITER}(?P<id>{value})"
+    pattern = f"(?:{'|'.join(patterns)})(?:(?![a-z])|(?=s[^a-z])){rest}(?<! ){_DELIMITER}"
+    pattern += f"(?:(?<![0-9A-Za-z])|(?<=%3[Aa]))(?P<id>{value})"
     return Rule(tuple(dict.fromkeys(triggers)), pattern)
 
 

@@ -39,6 +39,8 @@ class _Probe(NamedTuple):
     before: int
     ahead: re.Pattern[bytes] | None
     """Has to match at the trigger's begin, before the search around it is worth its time."""
+    edge: bytes
+    """No match holds it before the trigger; empty for nothing."""
     reach: int
     """How far from the trigger's begin a match may end, and one byte to look ahead."""
     validator: Validator | None
@@ -90,7 +92,8 @@ class Scanner:
             reach = widest(rule.pattern) + 1
             for trigger in rule.triggers:
                 width = width_of(trigger)
-                probe = _Probe(detector, pattern, group, width, rule.before, ahead, reach, validator)
+                edge = rule.edge.encode("ascii")
+                probe = _Probe(detector, pattern, group, width, rule.before, ahead, edge, reach, validator)
                 probes.setdefault(trigger, []).append(probe)
         self._probes = list(probes.values())
         self._overlap = max((probe.width for each in self._probes for probe in each), default=0)
@@ -151,7 +154,7 @@ class Scanner:
             if spent is not None and not count % _ASKED_EVERY and spent():
                 return Unscanned.TIME
             for probe in probes[number]:
-                detector, pattern, group, width, before, _, _, validator = probe
+                detector, pattern, group, width, before, _, _, _, validator = probe
                 match = _around(probe, data, end - width) if before else pattern.match(data, end - width)
                 if match is None:
                     continue
@@ -183,10 +186,12 @@ def _own(data: bytes, own: bytes) -> Iterator[Finding]:
 
 def _around(probe: _Probe, data: bytes, at: int) -> re.Match[bytes] | None:
     """Find the match that what lies at `at` is part of."""
-    _, pattern, _, _, before, ahead, reach, _ = probe
+    _, pattern, _, _, before, ahead, edge, reach, _ = probe
     if ahead is not None and ahead.match(data, at) is None:
         return None
     begin = max(0, at - before)
+    if edge:
+        begin = max(begin, data.rfind(edge, begin, at) + 1)
     match = pattern.search(data, begin, at + reach)
     while match is not None and match.end() <= at:
         match = pattern.search(data, match.end(), at + reach)

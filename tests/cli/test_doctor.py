@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shlex
 import socket
+import sys
 import struct
 import threading
 import time
@@ -329,6 +330,24 @@ def test_what_does_not_open_again_is_wrong(
         ("policy.yaml/spans", "wrong"),
     ],
 )
+@pytest.mark.parametrize(("installed", "status"), [(True, "ok"), (False, "warning")])
+def test_payloads_that_are_scanned_by_the_slow_engine_are_a_warning(
+    starter: Path,
+    invoke: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    installed: bool,
+    status: str,
+) -> None:
+    if not installed:
+        monkeypatch.setitem(sys.modules, "interceptors.scan.hyperscan_engine", None)
+    write_policy(starter, "default: {payload: {on_leak: observe}}")
+
+    (said,) = [line for line in lines(invoke("doctor"), status) if "payloads:" in line]
+
+    assert ("interceptors[scan]" in said) is not installed
+
+
 def test_the_export_is_tried_without_a_trace(
     starter: Path, invoke: Callable[..., Result], path: str, status: str
 ) -> None:

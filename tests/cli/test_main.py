@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
-VERBS = ["init", "doctor", "open", "demo", "keys"]
+VERBS = ["init", "doctor", "open", "demo", "keys", "scan"]
 
 
 def test_the_installed_script_is_main() -> None:

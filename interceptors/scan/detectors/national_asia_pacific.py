@@ -19,13 +19,8 @@ NATIONAL_ASIA_PACIFIC = (
         name="in_aadhaar",
         class_="personal.national_id",
         rules=(
-            alone(
-                "[0-9] [0-9]{4} [0-9]{4}",
-                r"[0-9]-[0-9]{4}-[0-9]{4}\b",
-                value="[2-9][0-9]{3}(?: [0-9]{4} |-[0-9]{4}-)[0-9]{4}",
-                before=3,
-                apart=" -",
-            ),
+            # In groups by spaces, as it is printed; by dashes, order numbers look like it.
+            alone("[0-9] [0-9]{4} [0-9]{4}", value="[2-9][0-9]{3} [0-9]{4} [0-9]{4}", before=3, apart=" -"),
             *named("aadhaar", "aadhar", "adhaar", "uidai", value=digits(12)),
         ),
         validator=verified(check.in_aadhaar),
@@ -33,7 +28,12 @@ NATIONAL_ASIA_PACIFIC = (
         reason="twelve digits in groups or under the word Aadhaar, Verhoeff (UIDAI, India)",
         context=("aadhaar", "aadhar", "uidai"),
         examples=(b"2341 2341 2346", b'{"aadhaar": "234123412346"}', b"Aadhaar no. is 2341-2341-2346"),
-        counter_examples=(b"2341 2341 2347", b'{"id": 234123412346}', b"2341 2341 2346 1234"),
+        counter_examples=(
+            b"2341 2341 2347",
+            b"2341-2341-2346",
+            b'{"id": 234123412346}',
+            b"2341 2341 2346 1234",
+        ),
     ),
     Detector(
         name="in_pan",
@@ -154,7 +154,7 @@ NATIONAL_ASIA_PACIFIC = (
     Detector(
         name="cn_resident_id",
         class_="personal.national_id",
-        rules=(alone(r"\b[1-8][0-9]{5}[12][09][0-9]{4}", value="[1-8][0-9]{16}[0-9Xx]"),),
+        rules=(alone(r"\b[1-8][0-9]{5}[12][09][0-9]{9}", value="[1-8][0-9]{16}[0-9Xx]"),),
         validator=verified(check.cn_resident_id),
         validation=Validation.CHECKSUM,
         reason="province, birth date and ISO/IEC 7064 MOD 11-2 (resident identity number, China)",

@@ -13,14 +13,15 @@ _LETTER = r"[\xc3-\xdf][\x80-\xbf]|[\xe0\xe1\xe4-\xed][\x80-\xbf]{2}|\xe3[\x81-\
 _LABEL = r"[A-Za-z0-9\x80-\xff][A-Za-z0-9\x80-\xff-]{0,62}+(?<!-)"
 _DOMAIN = (
     rf"(?![vV]?[0-9]{{1,6}}\.[0-9])"  # pkg@1.2.3-rc.one
-    rf"(?>(?:{_LABEL}\.){{1,8}}(?:xn--[A-Za-z0-9-]{{2,59}}|[A-Za-z]{{2,24}}|(?:{_LETTER}){{2,12}}))(?![A-Za-z0-9])"
+    rf"(?>(?:{_LABEL}\.){{1,8}}(?:xn--[A-Za-z0-9-]{{2,59}}|[A-Za-z]{{2,24}}|(?:{_LETTER}){{2,12}}))"
+    r"(?![A-Za-z0-9])"
 )
-_NO_DOMAIN = re.compile(
-    rb"(?i)[.](?:avif|bmp|css|csv|gif|gz|html?|ico|jar|jpe?g|js|json|jsx|log|pdf|png|svg|tgz|tiff?|tsx|txt|webp|xml|"
-    rb"ya?ml|mount|path|scope|service|slice|socket|swap|target|timer)\Z"
+_NO_DOMAIN = frozenset(
+    b"avif bmp css csv gif gz htm html ico jar jpg jpeg js json jsx log pdf png svg tgz tif tiff tsx txt "
+    b"webp xml yml yaml mount path scope service slice socket swap target timer".split()
 )
 """How the names of files and of systemd's units end, and no domain: icon@2x.png, user@1000.service."""
-_NODE = re.compile(rb"(?:celery|gen)[0-9]{0,10}|rabbit|git")
+_NODE = re.compile(rb"(?:(?:celery|gen)[0-9]{0,10}|rabbit|git)@")
 """What stands before the host in the names of Celery's workers, of RabbitMQ's nodes and of Git's remotes."""
 _USER_OF_URL = re.compile(rb"://[^\s/@\"'<>]{0,256}\Z")
 _PATH = re.compile(rb":[A-Za-z0-9_.~-]{1,100}/")
@@ -119,12 +120,15 @@ _DATE = (
 def _is_address(match: re.Match[bytes]) -> bool:
     """Leave out what only has the form of one: files, units, nodes, and the user in a URL or a remote."""
     text, data = match[0], match.string
-    local, _, domain = text.partition(b"@")
+    start, end = match.span()
     return not (
-        _NO_DOMAIN.search(domain)
-        or _NODE.fullmatch(local)
-        or _PATH.match(data, match.end())
-        or _USER_OF_URL.search(data[max(0, match.start() - 260) : match.start()])
+        text.rpartition(b".")[2].lower() in _NO_DOMAIN
+        or _NODE.match(text)
+        or (data[end : end + 1] == b":" and _PATH.match(data, end))
+        or (
+            data.rfind(b"://", max(0, start - 260), start) >= 0
+            and _USER_OF_URL.search(data[max(0, start - 260) : start])
+        )
     )
 
 
@@ -147,6 +151,7 @@ PERSONAL = (
                 rf"@{_DOMAIN}",
                 before=63,
                 ahead=f".@{_DOMAIN}",
+                edge='"',
             ),
         ),
         validator=_is_address,

@@ -22,8 +22,8 @@ def _some(text: str) -> bool:
 
 
 def _traceparent(text: str) -> bool:
-    version, trace_id, span_id, _ = text.split("-", 3)
-    return version != "ff" and _some(trace_id) and _some(span_id)
+    _, trace_id, span_id, _ = text.split("-", 3)
+    return _some(trace_id) and _some(span_id)
 
 
 def _b3(text: str) -> bool:
@@ -45,8 +45,8 @@ TRACE = (
         class_="trace.context",
         rules=(
             Rule(
-                (r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",),
-                rf"(?<![0-9A-Za-z_-])[0-9a-f]{{2}}-{_HEX_128}-{_HEX_64}-[0-9a-f]{{2}}{_END}",
+                (r"\b0[0-9]-[0-9a-f]{8}",),  # of the versions to come, the next nine
+                rf"(?<![0-9A-Za-z_-])0[0-9]-{_HEX_128}-{_HEX_64}-[0-9a-f]{{2}}{_END}",
             ),
         ),
         validator=checked(_traceparent),

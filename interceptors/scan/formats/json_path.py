@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 from interceptors.scan.formats.escapes import undone
 from interceptors.scan.formats.paths import member
 
 _PUNCTUATION = b'{}[],:"'
-_OPENING, _CLOSING = b"{[", b"}]"
-_OBJECT, _COLON = b"{:"
-_NOT_PUNCTUATION = bytes(byte for byte in range(256) if byte not in _PUNCTUATION)
+_OPENING = b"{["
+_OBJECT = b"{"[0]
+_BRACKETS = re.compile(rb"[][{}]")
+_FILLING = bytes(byte for byte in range(256) if byte not in _PUNCTUATION)
 _HIDDEN = b"\0"
 """Stands for a key that is not shown."""
 _BLOCK = 1 << 16
@@ -33,8 +35,9 @@ class _Top(Enum):
 
 
 _TOP = _Top.TOP
-_Frame = _Top | int | bytes | None
-"""An array with its index; an object with its key, None before there is one; or outside of all."""
+_Frame = _Top | int | bytes | tuple[int] | None
+"""An array with its index; an object with its key, None before there is one, or while a block is read with
+where its value begins; or outside of all."""
 
 
 class Walker:
@@ -117,40 +120,37 @@ class Walker:
             self._string = string
 
     def _over(self, pieces: list[bytes], string: bytes) -> bytes:
-        """Go over what is between strings, and give the last string."""
-        frame = self._frame
-        strings = pieces[1::2]
-        structure = b'"'.join(pieces[::2]).translate(None, _NOT_PUNCTUATION).split(b'"')
-        for marks, following in zip(structure, strings, strict=False):
-            if marks == b":":
-                if frame is None:
-                    frame = string
-            elif marks == b",":
-                if frame is not _TOP:
-                    frame = frame + 1 if isinstance(frame, int) else None
-            elif marks != b":," or frame is not None:  # else a number between two keys
-                frame = self._marked(marks, frame, string)
-            string = following
-        self._open = len(structure) == len(strings)
-        if not self._open:
-            frame = self._marked(structure[-1], frame, string)
-        self._frame = frame
-        return string
+        """Go over what is between strings, and give the last string.
 
-    def _marked(self, marks: bytes, frame: _Frame, string: bytes) -> _Frame:
-        if not marks.strip(b",") and frame is not _TOP:
-            return frame + len(marks) if isinstance(frame, int) else None if marks else frame
-        for mark in marks:
+        Only brackets are gone through one by one: between two of them an array's commas are counted, and
+        which name an object has come to is asked at the end, of those that are still open.
+        """
+        strings = pieces[1::2]
+        # A quote for each string, and nothing but punctuation between.
+        structure = b'"'.join(pieces[::2]).translate(None, _FILLING)
+        frame, stack = self._frame, self._stack
+        at = 0
+        for bracket in _BRACKETS.finditer(structure):
+            stop = bracket.start()
+            mark = structure[stop]
             if mark in _OPENING:
-                self._stack.append(frame)
+                if isinstance(frame, int):
+                    frame += structure.count(b",", at, stop)
+                elif frame is not _TOP:
+                    frame = (stop,)
+                stack.append(frame)
                 frame = None if mark == _OBJECT else 0
-            elif mark in _CLOSING:
-                frame = self._stack.pop() if self._stack else _TOP
-            elif mark == _COLON:
-                frame = string if frame is None else frame
-            elif frame is not _TOP:
-                frame = frame + 1 if isinstance(frame, int) else None
-        return frame
+            else:
+                frame = stack.pop() if stack else _TOP
+            at = stop + 1
+        stack.append(_moved(frame, structure, at))
+        for place, each in enumerate(stack):
+            if isinstance(each, tuple):
+                passed = structure.count(b'"', 0, each[0])
+                stack[place] = strings[passed - 1] if passed else string
+        self._frame = stack.pop()
+        self._open = len(pieces) % 2 == 0
+        return strings[-1] if strings else string
 
     def _within(self, raw: bytes) -> None:
         """Go on in a string."""
@@ -166,6 +166,18 @@ class Walker:
         if self._string == _HIDDEN or len(self._string) + len(piece) > _LONGEST_KEY:
             return _HIDDEN
         return self._string + piece
+
+
+def _moved(frame: _Frame, structure: bytes, at: int) -> _Frame:
+    """Go from the last bracket to the end."""
+    if isinstance(frame, int):
+        return frame + structure.count(b",", at)
+    if frame is _TOP:
+        return frame
+    colon, comma = structure.rfind(b":", at), structure.rfind(b",", at)
+    if comma > colon:
+        return None
+    return (colon,) if colon > comma and (frame is None or comma >= 0) else frame
 
 
 def _step(frame: _Frame) -> str:

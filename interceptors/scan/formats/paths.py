@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_PLAIN = re.compile(r"(?!.*[0-9]{5})[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
+_PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_LONGEST = 64
+_MANY_DIGITS = re.compile("[0-9]{5}")
 
 
 def member(name: str) -> str:
@@ -16,4 +18,6 @@ def member(name: str) -> str:
     Returns:
         `.name`; or `.*` where the name may itself be an identifier: an account number, an e-mail address.
     """
-    return f".{name}" if _PLAIN.match(name) else ".*"
+    if name.isascii() and name.isalpha() and len(name) <= _LONGEST:  # as most are
+        return f".{name}"
+    return f".{name}" if _PLAIN.fullmatch(name) and not _MANY_DIGITS.search(name) else ".*"

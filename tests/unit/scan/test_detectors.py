@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
-from interceptors.scan.detector import Detector, width_of, widest
+from interceptors.scan.detector import Detector, widest, width_of
 from interceptors.scan.detectors import DETECTORS
 from interceptors.scan.engine import StdlibEngine
-from interceptors.scan.finding import Finding
 from interceptors.scan.hyperscan_engine import HyperscanEngine
 from interceptors.scan.scanner import Scanner
+
+if TYPE_CHECKING:
+    from interceptors.scan.finding import Finding
 
 BY_NAME = {detector.name: detector for detector in DETECTORS}
 CLASS = re.compile(r"(payment|personal|network|secret|trace)\.[a-z_]+")
