@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 import shlex
 import socket
-import sys
 import struct
+import sys
 import threading
 import time
 from contextlib import closing
@@ -321,15 +321,6 @@ def test_what_does_not_open_again_is_wrong(
     ]
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("new/folder/spans.jsonl", "ok"),
-        ("policy.yaml", "ok"),
-        ("keys", "wrong"),
-        ("policy.yaml/spans", "wrong"),
-    ],
-)
 @pytest.mark.parametrize(("installed", "status"), [(True, "ok"), (False, "warning")])
 def test_payloads_that_are_scanned_by_the_slow_engine_are_a_warning(
     starter: Path,
@@ -348,6 +339,15 @@ def test_payloads_that_are_scanned_by_the_slow_engine_are_a_warning(
     assert ("interceptors[scan]" in said) is not installed
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("new/folder/spans.jsonl", "ok"),
+        ("policy.yaml", "ok"),
+        ("keys", "wrong"),
+        ("policy.yaml/spans", "wrong"),
+    ],
+)
 def test_the_export_is_tried_without_a_trace(
     starter: Path, invoke: Callable[..., Result], path: str, status: str
 ) -> None:

@@ -27,6 +27,7 @@ from interceptors import (
 )
 from interceptors.errors import Answer, KeyProblem
 from interceptors.keys import KeyAdministration, LocalKeys, MemoryKeys
+from interceptors.scan import Finding, Format, Inspector, Limits, Treatment, Unscanned, Validation
 from interceptors.spans import JsonLinesSink, MemorySink, Span
 
 
@@ -187,10 +188,22 @@ def handle(error: Exception) -> None:
             assert_type(error.channel, str)
             assert_type(error.verdict, str)
             assert_type(error.coordinate, tuple[object, ...] | None)
-        case ConfigurationError() | LeakError() | InterceptorError():
+        case LeakError():
+            assert_type(error.channel, str)
+            assert_type(error.places, tuple[str, ...])
+        case ConfigurationError() | InterceptorError():
             assert_type(str(error), str)
         case _:
             raise error
     with suppress(ValueError, ImportError):
         everything: InterceptorError = MissingExtraError("kafka", "aiokafka")
         raise everything
+
+
+def scan(body: bytes) -> None:
+    inspection = Inspector(limits=Limits(bytes=1 << 16)).inspect(body, format=Format.JSON)
+    assert_type(inspection.unscanned, Unscanned | None)
+    for finding in inspection.findings:
+        assert_type(finding, Finding)
+        assert_type(finding.validation, Validation)
+    assert_type(inspection.replaced(lambda _: Treatment.MASK), bytes | None)
