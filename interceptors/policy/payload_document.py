@@ -144,7 +144,6 @@ class PayloadCompiler:
                 continue
             raise self._error(place, problem)
         self._detectors = (*DETECTORS, *own)
-        self._inspectors: dict[tuple[frozenset[str], Limits], Inspector] = {}
         self._names: dict[str, list[str]] = {}
         for detector in self._detectors:
             for name in (detector.name, detector.class_, detector.family):
@@ -187,10 +186,11 @@ class PayloadCompiler:
         included: set[str] = set()
         for number, what in enumerate(said("include", ())):
             included |= set(self._detectors_of(what, f"{path}.include[{number}]"))
+        chosen = [each for each in self._detectors if each.default or each.name in included]
         budget, otherwise = rules.budget or Budget(), default.budget or Budget()
         limits = Limits(bytes=budget.bytes or otherwise.bytes or Limits().bytes)
         return Payload(
-            inspector=self._inspector(frozenset(included), limits),
+            inspector=Inspector(chosen, limits=limits),
             actions=actions,
             allowed=allowed,
             only=self._only,
@@ -198,16 +198,6 @@ class PayloadCompiler:
             time_ns=budget.time or otherwise.time or _TIME_NS,
             sampled=int(said("sample", 1.0) * _ALL),
         )
-
-    def _inspector(self, included: frozenset[str], limits: Limits) -> Inspector:
-        """Give the inspector of some detectors: one for all channels that look for the same."""
-        found = self._inspectors.get((included, limits))
-        if found is None:
-            chosen = [
-                detector for detector in self._detectors if detector.default or detector.name in included
-            ]
-            found = self._inspectors[included, limits] = Inspector(chosen, limits=limits)
-        return found
 
     def _names_of_all(self) -> Iterable[str]:
         return (detector.name for detector in self._detectors)

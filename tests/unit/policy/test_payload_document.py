@@ -117,7 +117,7 @@ def test_channels_that_look_for_the_same_share_what_is_compiled() -> None:
     assert first is not None
     assert second is not None
     assert first is not second
-    assert first.inspector is second.inspector
+    assert first.inspector._scanner is second.inspector._scanner
 
 
 def test_a_part_of_the_messages_is_scanned_by_their_trace() -> None:

@@ -18,7 +18,7 @@ TEXT = b'{"email": "jane@example.com", "note": "b\xc3\xa9b\xc3\xa9 ~~~ ???"}'
 
 @pytest.fixture(scope="module")
 def scanner() -> Scanner:
-    return Scanner([], best_engine, encoded=ENCODED)
+    return Scanner([], best_engine(), encoded=ENCODED)
 
 
 def held(scanner: Scanner, data: bytes) -> list[bytes]:
