@@ -62,6 +62,9 @@ def json_views(data: bytes, depth: int) -> tuple[list[JsonView], bool]:
     return views, telling(levels[-1])
 
 
+_UNQUOTED = (Position.BARE, Position.INNER)
+
+
 class JsonView:
     """A document with no, one or more levels of its escapes undone.
 
@@ -117,7 +120,7 @@ class JsonView:
     def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
         """Give asterisks or a token; for a number, a number."""
         position = self._position(start, end)
-        if position is Position.BARE and self._is_number(start, end):
+        if position in _UNQUOTED and self._is_number(start, end):
             tail = 0 if digest is None else int.from_bytes(digest[:7]) + 1
             return b"%d" % (tail and NUMBER_OF_A_TOKEN + tail)
         if digest is not None:
@@ -135,7 +138,7 @@ class JsonView:
         for edit in edits:
             start, end, text = edit
             position = self._position(start, end)
-            if position is Position.BARE and self._is_number(start, end):
+            if position in _UNQUOTED and self._is_number(start, end):
                 changed.append(Edit(*self.origin(*self._token(start, end)), text))
             elif position is Position.BARE or b'"' in self.data[start:end]:
                 changed += self._across(start, end, inside=position is not Position.BARE)

@@ -28,6 +28,8 @@ class Position(Enum):
     STRING = "string"
     BARE = "bare"
     """Outside of quotes: a number, a literal."""
+    INNER = "inner"
+    """The same in what looks like a document within a string; it may also be a text that begins like one."""
 
 
 class _Top(Enum):
@@ -94,6 +96,8 @@ class Walker:
             steps.append(_step(self._frame))
         if self._inner is not None and position is Position.STRING:
             path, position = self._inner._where()  # noqa: SLF001 - its own kind
+            if position is Position.BARE:
+                position = Position.INNER
             if path is None:
                 return None, position
             steps.append(path)
