@@ -48,6 +48,9 @@ class Message(NamedTuple):
     headers: Sequence[tuple[str, object]] = ()
     """The headers that travel with the message, without the envelope: a value is bytes, a text, a number, or
     a table or list of those."""
+    fixed: frozenset[str] = frozenset()
+    """The names of headers that the bus itself goes by, such as a Celery task's `id`: without their values
+    the message would not arrive, so nothing in them is replaced. Sending only."""
 
     def __repr__(self) -> str:
         """Show what is not secret."""

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 SYSTEM = "celery"
 
+_FIXED = frozenset(
+    {
+        *("id", "task", "lang", "root_id", "parent_id", "group", "group_index", "retries"),
+        *("eta", "expires", "timelimit", "ignore_result", "replaced_task_nesting", "stamped_headers"),
+    }
+)
+"""The headers of a task that Celery itself goes by."""
 _LONGEST_ID = 64
 _topic = TopicExchange(None)
 _DELAY = re.compile(r"^(?:[01]\.){28}")
@@ -43,7 +50,12 @@ def sent(headers: Mapping[str, Any], exchange: object, routing_key: object, body
         body: serialized, and not compressed.
     """
     return Message(
-        SYSTEM, lasting_name(exchange, routing_key), body, _text(headers["task"]), _text(headers.get("id"))
+        system=SYSTEM,
+        destination=lasting_name(exchange, routing_key),
+        body=body,
+        type=_text(headers["task"]),
+        id=_text(headers.get("id")),
+        fixed=_FIXED,
     )
 
 

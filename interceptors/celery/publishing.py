@@ -95,8 +95,9 @@ class TracedProducer(Delegate):
             if sending.span is not None:
                 sending.span.task_name = message.type
             headers = dict(sending.headers)
-            if sending.body is not message.body:
-                body = sending.body
+            same = sending.body is message.body
+            body = body if same else sending.body
+            if not same or sending.headers is not bare:
                 # The event that says that the task was sent quotes its arguments, as they were.
                 self._metadata = TaskMetadata.REMOVED
             if sending.seals:

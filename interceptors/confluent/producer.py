@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, SerializingProducer
 
-from interceptors.confluent.sending import Outgoing, Serializers, send
+from interceptors.confluent.sending import Outgoing, Serializers, sealed, send
 from interceptors.tracing import Delegate
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message, Producer
     from confluent_kafka.serialization import SerializationContext
 
+    from interceptors.confluent.sending import Delivery
     from interceptors.tracing import Tracing
 
     _OnDelivery = Callable[[KafkaError | None, Message], object]
@@ -64,6 +66,9 @@ class TracedProducer(Delegate):
                 callback, on_delivery, timestamp, headers`, or for a `SerializingProducer` `topic, key, value,
                 partition, on_delivery, timestamp, headers`.
             **kwargs: likewise. The headers are left as they are.
+
+        Raises:
+            LeakError: the policy blocks the message.
         """
         message = (_to_serialize if self._serializes else _to_send)(*args, **kwargs)
         self._fetch_key()
@@ -90,30 +95,43 @@ class TracedProducer(Delegate):
 
         Returns:
             How many were taken.
+
+        Raises:
+            LeakError: the policy blocks one of the messages, so none is sent.
         """
         # There, a serializer has no say.
         plain: Any = super(SerializingProducer, self._wrapped) if self._serializes else self._wrapped
         default = _first(callback, on_delivery, self._on_delivery)
         self._fetch_key()
+        waiting: deque[Delivery] = deque()
         taken = 0
-        for message in messages:
-            outgoing = Outgoing(
-                topic,
-                message.get("value"),
-                message.get("key"),
-                message.get("partition", partition),
-                _first(message.get("callback"), default),
-                message.get("timestamp", 0),
-                message.get("headers"),
-            )
-            try:
-                send(self._tracing, plain.produce, outgoing, serializers=Serializers(), encodes=True)
-            except BufferError:
-                message["_error"] = KafkaError(KafkaError._QUEUE_FULL)  # noqa: SLF001 - it is called so
-            except KafkaException as error:
-                message["_error"] = error.args[0]
-            else:
-                taken += 1
+        try:
+            for message in messages:
+                outgoing = Outgoing(
+                    topic,
+                    message.get("value"),
+                    message.get("key"),
+                    message.get("partition", partition),
+                    _first(message.get("callback"), default),
+                    message.get("timestamp", 0),
+                    message.get("headers"),
+                )
+                waiting.append(
+                    sealed(self._tracing, plain.produce, outgoing, serializers=Serializers(), encodes=True)
+                )
+            for message in messages:
+                try:
+                    waiting.popleft().begin()
+                except BufferError:
+                    message["_error"] = KafkaError(KafkaError._QUEUE_FULL)  # noqa: SLF001 - it is called so
+                except KafkaException as error:
+                    message["_error"] = error.args[0]
+                else:
+                    taken += 1
+        except BaseException as error:
+            for delivery in waiting:
+                delivery.give_up(error)
+            raise
         return taken
 
     def __len__(self) -> int:

@@ -75,7 +75,22 @@ def send(
         message: what to send.
         serializers: make its bytes.
         encodes: whether `produce` sends a text as its UTF-8; else it makes of it whatever it does.
+
+    Raises:
+        LeakError: the policy blocks the message.
     """
+    sealed(tracing, produce, message, serializers=serializers, encodes=encodes).begin()
+
+
+def sealed(
+    tracing: Tracing,
+    produce: Callable[..., object],
+    message: Outgoing,
+    *,
+    serializers: Serializers,
+    encodes: bool,
+) -> Delivery:
+    """Seal a message's trace, as `send` does, and leave it to the caller when the message is handed over."""
     try:
         headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
         bare = stripped(headers)
@@ -93,10 +108,10 @@ def send(
         sending.span.tombstone = value is None
     given = {"key": key, "partition": message.partition, "timestamp": message.timestamp}
     hand_over = partial(produce, message.topic, value=value, **given)
-    _Delivery(tracing, sending, hand_over, list(sending.headers), message.on_delivery).begin()
+    return Delivery(tracing, sending, hand_over, list(sending.headers), message.on_delivery)
 
 
-class _Delivery:
+class Delivery:
     """A message on its way: what librdkafka calls with what became of it."""
 
     def __init__(
@@ -107,6 +122,7 @@ class _Delivery:
         headers: _Headers,
         on_delivery: Callable[[Any, Any], object] | None,
     ) -> None:
+        """Prepare it; `sealed` does."""
         self._tracing = tracing
         self._sending = sending
         self._hand_over = hand_over
@@ -127,6 +143,10 @@ class _Delivery:
         except BaseException as error:
             self._sending.end(error)
             raise
+
+    def give_up(self, error: BaseException) -> None:
+        """End the span of a message that is not handed over."""
+        self._sending.end(error)
 
     def __call__(self, error: Any, message: Any) -> None:
         """Take note of what became of the message, and tell the caller."""

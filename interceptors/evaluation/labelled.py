@@ -88,7 +88,7 @@ def read_labelled(path: Path) -> LabelledData:
         try:
             document = _object(line)
             if first and "classes" in document:
-                declared = frozenset(_classes(document["classes"]))
+                declared = frozenset(_classes(document))
             else:
                 records.append(_record(document, number))
         except _LineError as error:
@@ -110,7 +110,10 @@ def _object(line: bytes) -> dict[str, object]:
     return document
 
 
-def _classes(value: object) -> Iterator[str]:
+def _classes(document: dict[str, object]) -> Iterator[str]:
+    if not document.keys().isdisjoint(("text", "base64", "labels")):
+        raise _LineError("`classes` is beside a record; give it a line of its own, the first")
+    value = document["classes"]
     if not isinstance(value, list):
         raise _LineError('`classes` is no list; write {"classes": ["payment.card", …]}')
     for each in value:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiokafka.errors import MessageSizeTooLargeError
 
 from interceptors.envelope import HEADER_NAME
 from interceptors.headers import stripped, without_clear
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _PLACEHOLDER = (HEADER_NAME, bytes(122))
 """As large as an envelope of a context without labels."""
+TOO_LARGE = "message too large with an envelope"
+"""What is counted, once for a message or a batch that went without envelopes."""
 
 
 class _Appended(NamedTuple):
@@ -104,6 +107,11 @@ class TracedBatch:
 
         Returns:
             The sendings to end when the batch is acknowledged, and the batch.
+
+        Raises:
+            LeakError: the policy blocks one of the messages.
+            MessageSizeTooLargeError: with what the policy has put in their place, they are larger than a
+                batch may be, even without envelopes.
         """
         self.close()
         if self._tracing.seals(SYSTEM, topic):
@@ -119,8 +127,20 @@ class TracedBatch:
         for number, (outgoing, view) in enumerate(zip(batch, views, strict=True)):
             value, headers = outgoing.sent(view)
             self._appended[number] = self._appended[number]._replace(value=value, headers=list(headers))
-        self.has_envelopes = any(outgoing.envelope is not None for outgoing in batch)
-        return sendings, self._built([outgoing.envelope for outgoing in batch])
+        envelopes = [outgoing.envelope for outgoing in batch]
+        self.has_envelopes = any(envelope is not None for envelope in envelopes)
+        try:
+            try:
+                return sendings, self._built(envelopes)
+            except MessageSizeTooLargeError:
+                # Envelopes larger than their placeholders, or tokens, must not cost a message.
+                built, self.has_envelopes = self.bare(), False
+        except Exception as error:
+            for sending in sendings:
+                sending.end(error)
+            raise
+        self._tracing.counts[TOO_LARGE] += 1
+        return sendings, built
 
     def bare(self) -> Any:
         """Build aiokafka's batch without envelopes."""
@@ -130,8 +150,12 @@ class TracedBatch:
         built = self._create()
         for message, envelope in zip(self._appended, envelopes, strict=True):
             sealed = [] if envelope is None else [(HEADER_NAME, envelope)]
-            append = partial(built.append, timestamp=message.timestamp, key=message.key, value=message.value)
-            if append(headers=[*message.headers, *sealed]) is None:
-                # An envelope larger than its placeholder must not cost the message.
-                append(headers=message.headers)
+            appended = built.append(
+                timestamp=message.timestamp,
+                key=message.key,
+                value=message.value,
+                headers=[*message.headers, *sealed],
+            )
+            if appended is None:  # and the batch is closed: what comes after would be lost as well
+                raise MessageSizeTooLargeError("the batch is too large for the producer's max_batch_size")
         return built

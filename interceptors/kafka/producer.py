@@ -10,7 +10,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from interceptors.envelope import HEADER_NAME
 from interceptors.headers import stripped, without_clear
-from interceptors.kafka.batch import TracedBatch
+from interceptors.kafka.batch import TOO_LARGE, TracedBatch
 from interceptors.kafka.record import SYSTEM
 from interceptors.message import Message
 from interceptors.tracing import Delegate, off_loop, without_peers
@@ -223,7 +223,7 @@ class TracedProducer(Delegate):
 
     async def _send_bare(self, send: _Send, bare: Callable[[], Any]) -> asyncio.Future[Any]:
         sent = await send(bare())
-        self._tracing.counts["message too large with an envelope"] += 1
+        self._tracing.counts[TOO_LARGE] += 1
         return sent
 
     async def _resend(self, send: _Send, bare: Callable[[], Any]) -> Any:

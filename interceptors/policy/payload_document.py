@@ -120,7 +120,9 @@ class PayloadCompiler:
         self._source = source
         self._only: dict[str, str] = {}
         own: list[Detector] = []
-        taken = {detector.name for detector in DETECTORS} | {OWN_TRACE_ID.detector}
+        # A family's name too: what a policy says of the one would go for the other as well.
+        taken = {name for detector in DETECTORS for name in (detector.name, detector.family)}
+        taken |= {OWN_TRACE_ID.detector, "internal"}
         for number, identifier in enumerate(identifiers):
             place = f"identifiers[{number}]"
             if identifier.name in taken:
@@ -172,13 +174,9 @@ class PayloadCompiler:
 
         on_leak: Action = said("on_leak", Action.OBSERVE)
         actions = dict.fromkeys((*self._names_of_all(), OWN_TRACE_ID.detector), on_leak)
-        # The more particular a name, the fewer detectors it has; so it comes last, and stays.
-        named = [
-            (self._detectors_of(name, f"{path}.actions.{name}"), action)
-            for name, action in said("actions", {}).items()
-        ]
-        for detectors, action in sorted(named, key=lambda pair: -len(pair[0])):
-            actions |= dict.fromkeys(detectors, action)
+        # The most particular comes last, and stays.
+        for name, action in sorted(said("actions", {}).items(), key=lambda pair: self._rank(pair[0])):
+            actions |= dict.fromkeys(self._detectors_of(name, f"{path}.actions.{name}"), action)
         allowed: dict[str, tuple[str, ...]] = {}
         for number, entry in enumerate(said("allow", ())):
             for name in self._detectors_of(entry.what, f"{path}.allow[{number}]"):
@@ -201,6 +199,10 @@ class PayloadCompiler:
 
     def _names_of_all(self) -> Iterable[str]:
         return (detector.name for detector in self._detectors)
+
+    def _rank(self, name: str) -> int:
+        """Tell how particular a name is: a family, a class with its dot, or a detector."""
+        return 2 if self._names.get(name) == [name] else int("." in name)
 
     def _detectors_of(self, name: str, path: str) -> list[str]:
         found = self._names.get(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from interceptors.policy.header_text import Headers, HeaderText, to_bytes
+from interceptors.policy.header_text import Headers, HeaderText, to_bytes, to_text
 from interceptors.policy.payload import OnUnscanned
 from interceptors.scan import Edit, Finding, Format, Treatment, Unscanned, token
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _NAMED = 16
 """How many places a refusal names."""
+_ROUNDS = 4
+"""How often headers are looked into again after something in them was replaced."""
 
 
 class Screened(NamedTuple):
@@ -30,8 +32,8 @@ class Screened(NamedTuple):
     unscanned: Unscanned | None = None
     """Why not all was scanned or replaced, if so."""
     kept: int = 0
-    """How many findings were to be replaced where nothing can be: in a key, which partitions go by, and in
-    the name of a header."""
+    """How many findings were to be replaced where nothing can be: in a key, which partitions go by, in the
+    name of a header, and in a header that the bus itself goes by."""
     blocked: tuple[str, ...] = ()
     """Why the message may not be sent, if so: what was found where."""
 
@@ -110,31 +112,53 @@ class _Screening(NamedTuple):
         replaced = inspection.replaced(self.treatment, self.digest)
         if replaced is None:
             return _Part(body, findings, inspection.unscanned or Unscanned.FORM)
-        value = replaced.decode(errors="replace") if isinstance(body, str) else replaced
+        value = to_text(replaced) if isinstance(body, str) else replaced
         return _Part(value, findings, inspection.unscanned)
 
     def headers(self, message: Message) -> _Part:
         if not message.headers and message.key is None:
             return _Part(message.headers)
-        text = HeaderText(message.headers, message.key)
+        headers = message.headers
+        text = HeaderText(headers, message.key, message.fixed)
+        findings, edits, unscanned = self._looked(text)
+        kept = sum(self.treatment(finding) is not Treatment.KEEP for finding in findings) - len(edits)
+        for _ in range(_ROUNDS):
+            if not edits:
+                break
+            headers = text.replaced(edits, self._document)
+            text = HeaderText(headers, message.key, message.fixed)
+            _, edits, missed = self._looked(text)
+            unscanned = unscanned or missed
+        return _Part(headers, tuple(findings), unscanned, kept)
+
+    def _looked(self, text: HeaderText) -> tuple[list[Finding], list[Edit], Unscanned | None]:
+        """Give what is undeclared in headers and key, and how to replace what can be."""
         inspection = self.payload.inspector.inspect(
             text.text, format=Format.TEXT, own=self.own, spent=self.spent
         )
         findings: list[Finding] = []
         edits: list[Edit] = []
-        kept = 0
         for finding in inspection.findings:
             placed = text.placed(finding)
             if self.payload.declared(placed):
                 continue
             findings.append(placed)
             wanted = self.treatment(placed)
-            if wanted is not Treatment.KEEP and not text.replaceable(finding):
-                kept += 1
-            elif wanted is not Treatment.KEEP:
+            if wanted is not Treatment.KEEP and text.replaceable(finding):
                 edits.append(self._edit(text.text, finding, wanted))
-        headers = text.replaced(edits) if edits else message.headers
-        return _Part(headers, tuple(findings), inspection.unscanned, kept)
+        return findings, edits, inspection.unscanned
+
+    def _document(self, value: bytes) -> bytes | None:
+        """Give a header's value that is a JSON document as another; None where it is none, or stays."""
+        if not value.lstrip().startswith((b"{", b"[")):
+            return None
+        inspection = self.payload.inspector.inspect(value, own=self.own, spent=self.spent)
+        replaced = inspection.replaced(self._treatment_in_header, self.digest)
+        return None if replaced == value else replaced
+
+    def _treatment_in_header(self, finding: Finding) -> Treatment:
+        """Tell what becomes of a finding: paths of the policy are those of a body."""
+        return self.treatment(finding._replace(path=""))
 
     def _edit(self, text: bytes, finding: Finding, wanted: Treatment) -> Edit:
         start, end = finding.start, finding.end

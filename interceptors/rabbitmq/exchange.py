@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from interceptors.rabbitmq.message import TracedMessage
     from interceptors.tracing import Tracing
 
+_ROUTING = frozenset({"CC", "BCC"})
+"""The headers that RabbitMQ routes by, besides the routing key."""
+
 
 class TracedExchange(Delegate):
     """An aio-pika `Exchange` whose messages carry a sealed trace envelope.
@@ -78,6 +81,7 @@ class TracedExchange(Delegate):
             type=outgoing.type or "",
             id=outgoing.message_id,
             headers=bare,
+            fixed=_ROUTING,
         )
         with self._tracing.send(view) as sending:
             headers = dict(sending.headers)

@@ -36,7 +36,8 @@ class Finding(NamedTuple):
     """Why it counts: a text of the detector's, the same for all that it finds."""
     path: str = ""
     """Where in the document, such as `$.customer.email`; empty where the format has no paths. A name that may
-    itself be an identifier is shown as `*`."""
+    itself be an identifier is shown as `*`: one that holds a finding or many digits, or is no plain word. A
+    person's name that is written as a word, such as `john_smith`, is shown."""
     part: str = "body"
     """Which part of a message it is in: `body`, `key`, or `headers` and the header's name as in a path."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.scan.detectors import DETECTORS
 from interceptors.scan.engines import best_engine
+from interceptors.scan.finding import Unscanned
 from interceptors.scan.formats import json
 from interceptors.scan.formats.dispatch import Format, is_bare
 from interceptors.scan.formats.encoded import ENCODED
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from interceptors.scan.detector import Detector
     from interceptors.scan.engine import Engine
-    from interceptors.scan.finding import Finding, Unscanned
+    from interceptors.scan.finding import Finding
     from interceptors.scan.looking import Found, Place
 
 __all__ = ["Format", "Inspection", "Inspector", "Limits", "Treatment"]
@@ -56,7 +57,7 @@ class Inspection:
         body: bytes,
         found: list[Found],
         unscanned: Unscanned | None,
-        again: tuple[Inspector, Format, bytes],
+        again: tuple[Inspector, Format, bytes, Callable[[], bool] | None],
     ) -> None:
         """Keep.
 
@@ -78,7 +79,7 @@ class Inspection:
         """Give the record with some findings replaced.
 
         What comes out is looked into again, and what is found then is replaced too: where two identifiers
-        overlap, the rest of one may still be one.
+        overlap, the rest of one may still be one. Where there is no time left for that, `unscanned` says so.
 
         Args:
             choose: what becomes of a finding.
@@ -99,13 +100,16 @@ class Inspection:
             )
 
         body, found = self._body, self._found
-        inspector, kind, own = self._again
+        inspector, kind, own, spent = self._again
+        unscanned = self.unscanned
         for _ in range(_ROUNDS):
             changed = rewritten(body, found, text)
-            if changed is None or changed is body:
+            if changed is None or changed is body or unscanned is Unscanned.TIME:
                 return changed
-            again = inspector.inspect(changed, format=kind, own=own)
-            body, found = changed, again._found  # noqa: SLF001 - its own kind
+            again = inspector.inspect(changed, format=kind, own=own, spent=spent)
+            body, found, unscanned = changed, again._found, again.unscanned  # noqa: SLF001 - its own kind
+            if unscanned is Unscanned.TIME:
+                self.unscanned = self.unscanned or unscanned
         return body
 
     def __repr__(self) -> str:
@@ -160,7 +164,7 @@ class Inspector:
             What was found. Nothing is raised, whatever the record holds.
         """
         limit, depth = self._limits
-        again = (self, format, own)
+        again = (self, format, own, spent)
         told = json.begins(body) if format is Format.AUTO else format is Format.JSON
         if told and len(body) <= limit and is_bare(body):
             # The way of most messages: nothing of it costs more than the scan itself.

@@ -10,7 +10,7 @@ from interceptors.scan.formats.dispatch import Format
 from interceptors.scan.formats.encoded import Encoded, runs
 from interceptors.scan.formats.json import JsonView
 from interceptors.scan.formats.plain import PlainView, is_token
-from interceptors.scan.formats.view import Edit, Packing, spliced
+from interceptors.scan.formats.view import Edit, Packing, never, spliced
 from interceptors.scan.scanner import settled
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from interceptors.scan.formats.view import View
     from interceptors.scan.scanner import Scanned, Scanner
 
+_TOKENS = (b"tok_", b"90")
+"""How tokens begin."""
 _KEPT = 1000
 """How many findings of a record are kept, whatever is encoded in it."""
 
@@ -51,6 +53,18 @@ _Spotted = tuple[int, int, Finding | None, tuple[Packing, list[Found]] | None]
 """What lies in a view from here to there: a finding, or something encoded and what was found in it."""
 
 
+class _Clock:
+    """Asks whether the time is over, and remembers that it is: a view that was cut short doesn't say so."""
+
+    def __init__(self, spent: Callable[[], bool]) -> None:
+        self._spent = spent
+        self.over = False
+
+    def __call__(self) -> bool:
+        self.over = self.over or self._spent()
+        return self.over
+
+
 class Look:
     """One look into one record."""
 
@@ -69,7 +83,7 @@ class Look:
         self._scanner = scanner
         self._limit = self._left = limit
         self._own = own
-        self._spent = spent
+        self._clock = _Clock(never if spent is None else spent)
         self._paths = paths
         self.unscanned: Unscanned | None = None
 
@@ -92,8 +106,8 @@ class Look:
             if opened is not None:
                 return self._opened(body, opened, kind, depth)
         data = self._cut(body)
-        views, more = dispatch.views(data, told, depth, self._scanner.triggered)
-        if more:
+        views, more = dispatch.views(data, told, depth, self._scanner.triggered, self._clock)
+        if more and not self._clock.over:
             self._note(Unscanned.DEPTH)
         return self._shown(views, depth)
 
@@ -137,13 +151,15 @@ class Look:
         seen: set[tuple[int, int]] = set()
         several = False
         for view in views:
-            scanned = self._scanner.scan(view.data, own=self._own, spent=self._spent)
+            scanned = self._scanner.scan(view.data, own=self._own, spent=self._clock)
             self._note(scanned.unscanned)
             more = self._found(view, scanned, depth, seen)
             several = several or bool(found)
             found += more
             if len(found) >= _KEPT:
                 break
+        if self._clock.over:
+            self._note(Unscanned.TIME)
         if several:
             found = _settled(found)
         found.sort(key=_begin)
@@ -156,7 +172,7 @@ class Look:
         places: list[_Spotted] = [
             (each.start, each.end, each, None)
             for each in scanned.findings
-            if not view.data.startswith(b"tok_", each.start) or not is_token(view.data[each.start : each.end])
+            if not view.data.startswith(_TOKENS, each.start) or not is_token(view.data[each.start : each.end])
         ]
         if scanned.encoded and depth is not None:
             places += self._encoded(view, scanned, depth, seen)
@@ -199,7 +215,7 @@ class Look:
                 self._note(Unscanned.BYTES)
             elif count > _KEPT:
                 break  # so many are not kept
-            elif self._spent is not None and self._spent():
+            elif self._clock():
                 self._note(Unscanned.TIME)
                 break
             else:

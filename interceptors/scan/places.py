@@ -36,7 +36,8 @@ def _compiled(text: str) -> tuple[_Step, ...]:
         if name is not None and name != "*" and member(name) != f".{name}":
             raise ValueError(
                 f"{text!r} would never match: a name is shown as * unless it is a letter and up to 63"
-                " letters, digits, _ and -, no five digits in a row; write .* in the place of this one"
+                " letters, digits, _ and -, no five digits in a row, nor eight joined by _ or -; write .* in"
+                " the place of this one"
             )
         steps.append(_Step(match["step"], match["deep"] is not None))
         at = match.end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from interceptors.errors import MissingExtraError
 
@@ -22,16 +22,13 @@ _PIECE = 1 << 9
 """How much of zstd is decompressed at once. Four bytes of it may stand for 128 KiB."""
 
 
-class DamagedError(Exception):
-    """A compressed stream that can't be read to its end. Doesn't leave this room."""
-
-
-def decompressed(stream: Readable, head: bytes) -> Readable:
+def decompressed(stream: Readable, head: bytes, damaged: Callable[[], None]) -> Readable:
     """Give a stream as it was before it was compressed, if it was.
 
     Args:
         stream: the stream, from its begin.
         head: its first bytes, `MAGIC_LENGTH` or more.
+        damaged: is called where it can't be read on, which is its end then.
 
     Raises:
         MissingExtraError: the library that reads it is not installed.
@@ -39,20 +36,20 @@ def decompressed(stream: Readable, head: bytes) -> Readable:
     # These want a file, of which they only read.
     file = cast("BinaryIO", stream)
     if head.startswith(_GZIP):
-        return _Guarded(gzip.GzipFile(fileobj=file), (zlib.error, EOFError, gzip.BadGzipFile))
+        return _Guarded(gzip.GzipFile(fileobj=file), (zlib.error, EOFError, gzip.BadGzipFile), damaged)
     if head.startswith(_ZSTD):
         try:
             import zstandard  # noqa: PLC0415 - an extra
         except ImportError:
             raise MissingExtraError("scan", "zstandard") from None
         frames = _Frames(stream, zstandard.ZstdDecompressor().decompressobj)
-        return _Guarded(io.BufferedReader(frames), (zstandard.ZstdError, EOFError))
+        return _Guarded(io.BufferedReader(frames), (zstandard.ZstdError, EOFError), damaged)
     if head.startswith(_LZ4):
         try:
             from lz4 import frame  # noqa: PLC0415 - an extra
         except ImportError:
             raise MissingExtraError("scan", "lz4") from None
-        return _Guarded(frame.LZ4FrameFile(file), (RuntimeError, EOFError))
+        return _Guarded(frame.LZ4FrameFile(file), (RuntimeError, EOFError), damaged)
     return stream
 
 
@@ -92,16 +89,35 @@ class _Frames(io.RawIOBase):
         return length
 
 
-class _Guarded:
-    """A stream whose own errors are one."""
+class _Buffered(Protocol):
+    """What gives as much as it has."""
 
-    def __init__(self, stream: Readable, errors: tuple[type[Exception], ...]) -> None:
+    def read1(self, size: int, /) -> bytes:
+        """Give some of the next bytes."""
+        ...
+
+
+class _Guarded:
+    """A stream that ends where it is damaged, and gives all that comes before."""
+
+    def __init__(
+        self, stream: _Buffered, errors: tuple[type[Exception], ...], damaged: Callable[[], None]
+    ) -> None:
         self._stream = stream
         self._errors = errors
+        self._damaged = damaged
+        self._ended = False
 
     def read(self, size: int, /) -> bytes:
         """Give the next bytes."""
-        try:
-            return self._stream.read(size)
-        except self._errors:
-            raise DamagedError from None
+        pieces: list[bytes] = []
+        while size and not self._ended:
+            try:
+                piece = self._stream.read1(size)
+            except self._errors:
+                self._damaged()
+                piece = b""
+            self._ended = not piece
+            size -= len(piece)
+            pieces.append(piece)
+        return b"".join(pieces)

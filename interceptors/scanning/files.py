@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.errors import MissingExtraError
 from interceptors.scan.finding import Unscanned
-from interceptors.scanning.compressed import DamagedError, decompressed
+from interceptors.scanning.compressed import decompressed
 from interceptors.scanning.records import HEAD, recognise, scan_stream
 from interceptors.scanning.report import Found, Problems, shown
 
@@ -97,9 +97,6 @@ def scan_files(
             yield from _scan_file(file.name, inspector, asked, problems, advanced)
         except OSError as error:
             problems.add(f"{shown(file.name)}: {_why(error)}; let this user read it")
-        except DamagedError:
-            text = "it is damaged, and could not be decompressed to its end; what comes before was scanned"
-            problems.add(f"{shown(file.name)}: {text}")
         except MissingExtraError as error:
             problems.add(f"{shown(file.name)}: {error}")
 
@@ -108,9 +105,14 @@ def _scan_file(
     name: str, inspector: Inspector, asked: Format, problems: Problems, advanced: Callable[[int], None]
 ) -> Iterator[Found]:
     opened = nullcontext(sys.stdin.buffer) if name == STANDARD_INPUT else open(name, "rb")  # noqa: PTH123, SIM115 - as it was named; closed below
+
+    def damaged() -> None:
+        text = "it is damaged, and could not be decompressed to its end; what comes before was scanned"
+        problems.add(f"{shown(name)}: {text}")
+
     with opened as raw:
         source = _Peekable(_Counted(raw, advanced))
-        stream = _Peekable(decompressed(source, source.peek(HEAD)))
+        stream = _Peekable(decompressed(source, source.peek(HEAD), damaged))
         shape = recognise(name, stream.peek(HEAD), asked)
         for record, result in scan_stream(stream, shape, inspector):
             if isinstance(result, Unscanned):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
@@ -10,7 +11,9 @@ from confluent_kafka.admin import AdminClient
 from interceptors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from confluent_kafka import TopicPartition
 
 MARK = "interceptors scan"
 """The metadata of what we commit."""
@@ -22,12 +25,15 @@ _UNKNOWN = (
 )
 
 
-def check_is_ours(group: str, settings: Mapping[str, Any], *, timeout: float) -> None:
+def check_is_ours(
+    group: str, settings: Mapping[str, Any], committed: Iterable[TopicPartition], *, timeout: float
+) -> None:
     """See that nobody else uses a group: it has neither members nor commits but those of scans.
 
     Args:
         group: the group.
         settings: of the client.
+        committed: what it has committed of the topic, since not every broker says what it has of all.
         timeout: how many seconds an answer may take.
 
     Raises:
@@ -36,8 +42,9 @@ def check_is_ours(group: str, settings: Mapping[str, Any], *, timeout: float) ->
     """
     admin = AdminClient(dict(settings))
     asked = [ConsumerGroupTopicPartitions(group)]
-    committed = admin.list_consumer_group_offsets(asked, request_timeout=timeout)[group].result()
-    foreign = any(place.offset >= 0 and place.metadata != MARK for place in committed.topic_partitions)
+    listed = admin.list_consumer_group_offsets(asked, request_timeout=timeout)[group].result()
+    places = chain(listed.topic_partitions, committed)
+    foreign = any(place.offset >= 0 and place.metadata != MARK for place in places)
     try:
         members = admin.describe_consumer_groups([group], request_timeout=timeout)[group].result().members
     except KafkaException as error:

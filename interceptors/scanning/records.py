@@ -88,7 +88,7 @@ def recognise(name: str, head: bytes, asked: Format) -> Shape:
     suffix = suffixes[-1] if suffixes and asked is Format.AUTO else ""
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]
-    if asked is Format.JSON or suffix == ".json" or head.lstrip()[:1] in {b"{", b"["}:
+    if asked is Format.JSON or suffix == ".json" or _begins_json(head):
         return _json(head)
     newline = b"\n" in head.rstrip()
     if head.translate(None, _NOT_TEXT) != head or not (newline or _is_utf8(head)):
@@ -105,6 +105,23 @@ def _json(head: bytes) -> Shape:
     except (ValueError, RecursionError):
         complete = False
     return _LINES_OF_JSON if complete else Shape(Cut.WHOLE, Format.JSON)
+
+
+def _begins_json(head: bytes) -> bool:
+    """Tell JSON from text that begins with a bracket, such as `[INFO] started`: its first line may go on."""
+    first, newline, _ = head.lstrip().partition(b"\n")
+    if first[:1] not in {b"{", b"["}:
+        return False
+    if not newline:
+        return True  # one line: its end may not be in the head, and it is one record, whatever it is
+    text = first.decode("utf-8", "replace").rstrip()
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(text)
+    except (ValueError, RecursionError):
+        return True
+    return True
 
 
 def _is_utf8(head: bytes) -> bool:
@@ -153,7 +170,19 @@ def _whole(stream: Readable, form: Format, inspector: Inspector) -> Iterator[Res
     if len(data) > WHOLE:
         yield from scan_windows(chain([data], blocks(stream)), as_text)
     else:
+        form = form if _may_be(form, data) else Format.AUTO
         yield from _results(0, data, inspector.inspect(data, format=form), inspector)
+
+
+def _may_be(form: Format, data: bytes) -> bool:
+    """Tell whether a record can be what it was said to be: read as MessagePack, a text would hold nothing."""
+    match form:
+        case Format.MESSAGEPACK:
+            return data[:1] >= b"\x80"
+        case Format.REGISTRY:
+            return data[:1] == b"\0"
+        case _:
+            return True
 
 
 def _lines(stream: Readable, form: Format, inspector: Inspector) -> Iterator[Result]:

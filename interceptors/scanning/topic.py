@@ -133,10 +133,10 @@ class TopicScan:
                 "names and values are right"
             ) from None
         try:
-            check_is_ours(group, settings, timeout=_ANSWER_S)
             self._ends = self._find_ends()
             places = [TopicPartition(self._topic, partition) for partition in self._ends]
             committed = self._consumer.committed(places, timeout=_ANSWER_S)
+            check_is_ours(group, settings, committed, timeout=_ANSWER_S)
             self.total = sum(
                 max(0, self._ends[place.partition].high - max(place.offset, self._ends[place.partition].low))
                 for place in committed

@@ -40,8 +40,8 @@ class Findings:
             self._counts["found where nothing can be replaced"] += screened.kept
             if self._is_news(channel.name, "sent", "kept"):
                 logger.warning(
-                    "channel %r: what was found in a key or in a header's name goes as it is; only `block` "
-                    "keeps it back",
+                    "channel %r: what was found in a key, in a header's name or in a header that the bus "
+                    "goes by stays as it is; only `block` keeps it back",
                     channel.name,
                 )
 

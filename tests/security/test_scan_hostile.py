@@ -131,6 +131,8 @@ def test_many_tiny_members_are_read(inspector: Inspector) -> None:
         b"[" + b"1," * 500_000 + b"1]",
         b'{"":' * 250_000,
         b"4111111111111111 " * 60_000,
+        b"[" * 900_000 + b'"jane@example.com",' * 1000,
+        b'{"a":' * 180_000 + b"[" + b'"jane@example.com",' * 1000,
         b'["4111111111111111",' * 45_000,
         b"4" * MEGABYTE,
         b"[" + b"4111111111111111:" * 60_000,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from interceptors.scan.detector import Detector, after_word, checked
 from interceptors.scan.detectors.national_rules import alone
+from interceptors.scan.detectors.things import of_no_thing
 from interceptors.scan.finding import Validation
 from interceptors.scan.validators.national_americas import (
     br_cnpj,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from interceptors.scan.detector import Rule
 
 _REST = (
-    r"(?:[ _.#(-]{0,2}[A-Za-z\x80-\xff]{1,24}+(?![0-9])){0,4}[ _.#()-]{0,2}"  # whole words: `number is`
+    r"(?:[ _.#(/-]{0,2}[A-Za-z\x80-\xff]{1,24}+(?![0-9])){0,4}[ _.#()-]{0,2}"  # whole words: `number is`
     r"""(?:",[ ]?"(?i:value|number|no|id|text)(?="))?"""  # `"type": "SSN", "value": …`
 )
 _END = r"(?![0-9A-Za-z_@]|[.+-][0-9A-Za-z])"
@@ -54,7 +55,9 @@ NATIONAL_AMERICAS = (
             _written("987-65-432[0-9]"),
             _named(
                 "ssn",
+                "s.s.n",
                 "social security",
+                "soc sec",
                 "ss#",
                 value="[0-9]{3}[ .-]?[0-9]{2}[ .-]?[0-9]{4}",
             ),
@@ -69,6 +72,7 @@ NATIONAL_AMERICAS = (
             b"987-65-4321",
             b'{"customerSSN": 123456789}',
             b"social_security_number=123 45 6789&x=1",
+            b"SSN/TIN: 123456789",
         ),
         counter_examples=(
             b'{"id": "666-45-6789"}',
@@ -209,7 +213,7 @@ NATIONAL_AMERICAS = (
                 value="[0-9]{3}(?:[0-9]{6}|[ -][0-9]{3}[ -][0-9]{3})",
             ),
         ),
-        validator=checked(ca_sin),
+        validator=of_no_thing(checked(ca_sin)),
         validation=Validation.CHECKSUM,
         reason="nine digits and Luhn (Service Canada), in groups of three or with a word beside it",
         context=("sin", "social insurance", "assurance sociale"),
@@ -222,6 +226,7 @@ NATIONAL_AMERICAS = (
             b'{"sin": "046-454-287"}',
             b'{"n": 130692544}',
             b"processing 046454286",
+            b'{"case_no": "130 692 544"}',
             b"7 130 692 544",
         ),
     ),

@@ -11,6 +11,7 @@ from interceptors.scan.detectors.national_rules import (
     named,
     verified,
 )
+from interceptors.scan.detectors.things import of_no_thing
 from interceptors.scan.finding import Validation
 from interceptors.scan.validators import national_asia_pacific as check
 
@@ -33,6 +34,7 @@ NATIONAL_ASIA_PACIFIC = (
             b"2341-2341-2346",
             b'{"id": 234123412346}',
             b"2341 2341 2346 1234",
+            b'{"tracking_number": "2341 2341 2346"}',
         ),
     ),
     Detector(
@@ -48,6 +50,7 @@ NATIONAL_ASIA_PACIFIC = (
                 value="[A-Za-z]{5}[0-9]{4}[A-Za-z]",
             ),
         ),
+        validator=of_no_thing(),
         validation=Validation.STRUCTURE,
         reason="five letters, the fourth a P for a person, four digits and a letter (PAN, India)",
         context=("pan", "permanent account number"),

@@ -12,6 +12,7 @@ from interceptors.scan.detectors.national_rules import (
     named,
     verified,
 )
+from interceptors.scan.detectors.things import of_no_thing
 from interceptors.scan.finding import Validation
 from interceptors.scan.validators import national_western_europe as check
 
@@ -43,6 +44,7 @@ NATIONAL_EUROPE = (
                 value=f"(?i:{_NINO})(?:[ -]?[0-9]{{2}}){{3}}[ -]?[A-Da-d]?",
             ),
         ),
+        validator=of_no_thing(),
         validation=Validation.STRUCTURE,
         reason="prefix that is issued, six digits and a suffix from A to D (HMRC, NIM39110)",
         context=("nino", "national insurance", "ni number", "ni no"),
@@ -53,6 +55,7 @@ NATIONAL_EUROPE = (
             b"nino=JG-10-37-59-A",
         ),
         counter_examples=(
+            b'{"lot": "AB123456C"}',
             b'{"x": "BG123456C"}',
             b'{"x": "AB123456E"}',
             b"SKU-AB123456C",

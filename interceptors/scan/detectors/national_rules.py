@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from interceptors.scan.detector import Rule, after_word
+from interceptors.scan.detectors.things import of_no_thing
 
 if TYPE_CHECKING:
     import re
@@ -75,7 +76,8 @@ def verified(
 ) -> Validator:
     """Give the validator that asks a check about the number without its separators, in upper case.
 
-    One digit over and over is what people fill in, so it is none whatever the check says.
+    One digit over and over is what people fill in, so it is none whatever the check says; nor is one without
+    a word of its own that another says is of a thing.
 
     Args:
         check: the check.
@@ -92,7 +94,7 @@ def verified(
             return under_word(text)
         return check(text)
 
-    return validator
+    return of_no_thing(validator)
 
 
 def _in_full(word: str, value: str) -> Rule:

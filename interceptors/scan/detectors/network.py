@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
     from interceptors.scan.detector import Validator
 
-_BEFORE = 40
+_BEFORE = 90
 """How far before four numbers the word is looked for that makes them a version."""
 _VERSION = re.compile(
     rb"(?:(?i:version|firmware|release|revision|build|chrome|chromium|safari|firefox|edge|opera|webkit|electron"
     rb"|(?<![a-z])(?:v|ver|rev|sdk|oid|fw|section|clause|chapter))"
     rb"(?:[ _.-]?(?:is|was|name|number|no|string|code|from|to|info))?[^0-9A-Za-z,;{}\n]{0,8}"
     # Product/1.2.3.4 of a user agent; but localhost/127.0.0.1, host.example.com/8.8.8.8 and /path/8.8.8.8.
-    rb"|(?<![0-9A-Za-z_./-])(?!localhost/)[A-Za-z][0-9A-Za-z_-]{0,30}/)\Z"
+    rb"|(?<![0-9A-Za-z_./-])(?!localhost/)[A-Za-z][0-9A-Za-z_-]{0,30}/"
+    # npm's ^1.2.3.4 and @scope/name@1.2.3.4, app.jar!/:1.2.3.4 of a stack, the tag of a container's image.
+    rb"|[\^~]|!/:|@[a-z0-9_.-]{1,40}/[a-z0-9_.-]{1,40}@|(?<!/)/[a-z][a-z0-9_.-]{0,40}:)\Z"
 )
 
 
@@ -122,6 +124,9 @@ NETWORK = (
             b"arn:aws:iam::123456789012:role/x",
             b"2001:db8::1",
             b"12:30:45:1234:5678:9",
+            b"@scope/name@12.30.82.164",
+            b"name@^12.30.82.164",
+            b"docker.io/library/redis:16.12.41.134",
         ),
     ),
     Detector(

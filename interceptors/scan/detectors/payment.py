@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from interceptors.scan.detector import Detector, Rule, after_word, checked
+from interceptors.scan.detectors.things import of_goods
 from interceptors.scan.finding import Validation
 from interceptors.scan.validators import banks
 from interceptors.scan.validators.cards import card_number
@@ -33,15 +34,17 @@ _CARD_WORD = re.compile(
     rb"|maestro|amex|american.?express|discover|diners|jcb|unionpay|rupay)(?-i:s?(?![a-z]))[^0-9,;{}&\n]{0,40}\Z"
 )
 _PAN = re.compile(rb"[0-9]{12,19}")
+_NO_DIGIT = re.compile(rb"[^0-9]+")
 
 
 def _card(match: re.Match[bytes]) -> bool:
     text, start = match["id"], match.start("id")
-    digits = text.translate(None, b" -").decode("ascii")
+    digits = _NO_DIGIT.sub(b"", text).decode("ascii")
     grouped = len(digits) < len(text)
-    # Part of a longer name, such as order-4111…, unless that says card.
+    # Part of a longer name, such as order-4111…, or a number of goods, unless that says card.
     joined = match.string[max(0, start - 1) : start] in {b"-", b"_"}
-    if card_number(digits, alone=not grouped) and not joined:
+    other = joined or (not grouped and of_goods(match.string, start))
+    if card_number(digits, alone=not grouped) and not other:
         return True
     window = match.string[max(0, start - _BEFORE) : start]
     return card_number(digits) and _CARD_WORD.search(window) is not None
@@ -57,6 +60,13 @@ def _track(match: re.Match[bytes]) -> bool:
 _WHOLE = r"(?![0-9A-Za-z_]|[+-][0-9A-Za-z]|[.](?!0(?![0-9]))[0-9])"
 _BARE = f"(?P<id>[2-6][0-9]{{13,15}}+{_WHOLE})"
 _WORDED = f"[2-689][0-9]{{11,18}}+{_WHOLE}"
+_SEPARATORS = (" ", "-", "[.]", "/", "_", "  ", " - ", r"\xc2\xa0", r"\xe2\x80[\x89\x93\xaf]")
+"""The last are spaces that break no line, in UTF-8, and a dash."""
+_GROUPS = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (6, 10), (8, 8), *((1,) * count for count in (16, 15, 14)))
+_SPREAD = "|".join(
+    separator.join(f"[0-9]{{{size}}}" for size in groups) for groups in _GROUPS for separator in _SEPARATORS
+)
+_SPREAD = f"(?=[2-689])(?:{_SPREAD})(?![0-9A-Za-z])"
 _BARE_BEGIN = "[2-6][0-9]{13}"
 _OPEN = "[^0-9A-Za-z.+_-]"
 _FOURS = ("[2-689][0-9]{3}", "[0-9]{4}", "[0-9]{4}")
@@ -65,8 +75,14 @@ _NEITHER = r"(?![0-9A-Za-z_]|-[0-9A-Za-z]|[.][0-9])"
 
 def _grouped(*groups: str) -> str:
     """Give the pattern of groups as on cards: one separator joins them, and no more groups of four follow."""
-    forms = "|".join(separator.join(groups) for separator in " -")
-    return rf"(?<![0-9A-Za-z.+])(?<![0-9]{{4}}[ -])(?P<id>{forms}){_NEITHER}(?![ -][0-9]{{4}}[ -][0-9]{{4}})"
+    forms = "|".join(separator.join(groups) for separator in (" ", "-", "[.]"))
+    alone = "(?<![0-9A-Za-z.+])(?<![^0-9/][0-9]{4}[ -])(?<!^[0-9]{4}[ -])"
+    return rf"{alone}(?P<id>{forms}){_NEITHER}(?![ -][0-9]{{4}}[ -][0-9]{{4}})"
+
+
+def _account(match: re.Match[bytes]) -> bool:
+    text = match["id"] if "id" in match.re.groupindex else match[0]
+    return banks.iban(text.replace(b"\xc2\xa0", b" ").decode("ascii"))
 
 
 def _iban() -> str:
@@ -75,7 +91,7 @@ def _iban() -> str:
     for country, length in banks.IBAN_LENGTHS.items():
         by_length.setdefault(length, []).append(country)
     forms = "|".join(
-        f"(?:{'|'.join(countries)})[0-9]{{2}}(?:[ -]?[0-9A-Z]){{{length - 4}}}"
+        f"(?:{'|'.join(countries)})[0-9]{{2}}(?:(?:[ -]|\\xc2\\xa0)?[0-9A-Z]){{{length - 4}}}"
         for length, countries in by_length.items()
     )
     return f"(?i:{forms}){_NEITHER}"
@@ -92,11 +108,11 @@ CARDS = (
         rules=(
             Rule((_OPEN + _BARE_BEGIN,), _OPEN + _BARE),
             Rule((f"^{_BARE_BEGIN}",), _BARE),
-            after_word(*_CARD_WORDS, value=_WORDED),
+            after_word(*_CARD_WORDS, value=f"(?:{_WORDED}|{_SPREAD})"),
             # So that no `span_id` is looked at.
             replace(after_word("pan", value=_WORDED), triggers=(r"\b(?i:pan)[^a-z]",)),
-            Rule(("[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}",), _grouped(*_FOURS, "[0-9]{1,4}")),
-            Rule(("[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}",), _grouped(*_FOURS, "[0-9]{4}", "[0-9]{1,3}")),
+            Rule(("[0-9]{4}[ .-][0-9]{4}[ .-][0-9]{4}",), _grouped(*_FOURS, "[0-9]{1,4}")),
+            Rule(("[0-9]{4}[ .-][0-9]{4}[ .-][0-9]{4}",), _grouped(*_FOURS, "[0-9]{4}", "[0-9]{1,3}")),
             Rule(("3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4}",), _grouped("3[0-9]{3}", "[0-9]{6}", "[0-9]{4,5}")),
         ),
         validator=_card,
@@ -113,6 +129,10 @@ CARDS = (
             b'{"pan": "6759649826438453"}',
             b'{"cardNumber": "4222222222222"}',
             b"card_4111111111111111",
+            b"4111.1111.1111.1111",
+            b"order 12345 4111 1111 1111 1111",
+            "card: 4111\u00a01111\u00a01111\u00a01111".encode(),
+            b"Visa 411111 1111111111 12/30",
         ),
         counter_examples=(
             b'{"card": "4111111111111112"}',
@@ -120,6 +140,7 @@ CARDS = (
             b'{"x": 4.111111111111111e15, "y": 4111111111111111.5}',
             b'{"order": "order-4111111111111111"}',
             b'{"id": "4111111111111111a"}',
+            b'{"gtin": "30569309025904"}',
             b'{"ean": 4006381333931, "trace": 4532015112830366000}',
             b'{"id": "41111111-1111-1111-1111-411111111111"}',
             b'{"ts": 1732296000000, "us": 1732296000000000}',
@@ -204,7 +225,7 @@ ACCOUNTS = (
             # What is asked first keeps the long pattern from being tried for nothing.
             after_word("iban", value=f"(?=[A-Za-z]{{2}}[0-9]{{2}}){_iban()}", rest=_IS),
         ),
-        validator=checked(banks.iban),
+        validator=_account,
         validation=Validation.CHECKSUM,
         reason="a country's length and form (ISO 13616-1), mod 97 (ISO/IEC 7064)",
         examples=(
@@ -214,6 +235,7 @@ ACCOUNTS = (
             b"NO93-8601-1117-947",
             b"BE68 5390 0754 7034 KBC",
             b"DE89 37040044 0532013000",
+            "IBAN: DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000".encode(),
         ),
         counter_examples=(
             b'{"iban": "DE89370400440532013001"}',

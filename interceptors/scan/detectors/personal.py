@@ -14,7 +14,7 @@ _LABEL = r"[A-Za-z0-9\x80-\xff][A-Za-z0-9\x80-\xff-]{0,62}+(?<!-)"
 _DOMAIN = (
     rf"(?![vV]?[0-9]{{1,6}}\.[0-9])"  # pkg@1.2.3-rc.one
     rf"(?>(?:{_LABEL}\.){{1,8}}(?:xn--[A-Za-z0-9-]{{2,59}}|[A-Za-z]{{2,24}}|(?:{_LETTER}){{2,12}}))"
-    r"(?![A-Za-z0-9])"
+    r"(?:(?![A-Za-z0-9])|(?<=\.com|\.net|\.org|\.edu|\.gov)(?=[0-9]{3}))"  # a number that follows at once
 )
 _NO_DOMAIN = frozenset(
     b"avif bmp css csv gif gz htm html ico jar jpg jpeg js json jsx log pdf png svg tgz tif tiff tsx txt "
@@ -25,6 +25,11 @@ _NODE = re.compile(rb"(?:(?:celery|gen)[0-9]{0,10}|rabbit|git)@")
 """What stands before the host in the names of Celery's workers, of RabbitMQ's nodes and of Git's remotes."""
 _USER_OF_URL = re.compile(rb"://[^\s/@\"'<>]{0,256}\Z")
 _PATH = re.compile(rb":[A-Za-z0-9_.~-]{1,100}/")
+_MESSAGE_ID = re.compile(
+    rb"(?i:message[_-]?id|in[_-]?reply[_-]?to|references|content[_-]?id)[\"']?[ ]?[:=][ ]?[\"']?"
+    rb"(?:<[^\s<>\"]{1,200}>[ ]?)?<[^\s<>\"@]{0,200}\Z"
+)
+"""What names a mail, not who sent it (RFC 5322, section 3.6.4)."""
 
 _NO_NAME = frozenset(
     b"null none nil true false undefined unknown missing empty required optional invalid redacted masked "
@@ -124,6 +129,10 @@ def _is_address(match: re.Match[bytes]) -> bool:
     return not (
         text.rpartition(b".")[2].lower() in _NO_DOMAIN
         or _NODE.match(text)
+        or (
+            data.rfind(b"<", max(0, start - 200), start) >= 0
+            and _MESSAGE_ID.search(data[max(0, start - 240) : start])
+        )
         or (data[end : end + 1] == b":" and _PATH.match(data, end))
         or (
             data.rfind(b"://", max(0, start - 260), start) >= 0
@@ -147,7 +156,7 @@ PERSONAL = (
         rules=(
             Rule(
                 (r"[A-Za-z0-9_+'\x80-\xff-]@[A-Za-z0-9\x80-\xff][A-Za-z0-9.\x80-\xff-]{3}",),
-                rf"(?<![A-Za-z0-9_+-])(?:[A-Za-z0-9_+]|{_LETTER})(?:[A-Za-z0-9_.+'-]{{1,64}}+|{_LETTER}){{0,64}}+"
+                rf"(?<![A-Za-z0-9_+-])(?:[A-Za-z0-9_+-]|{_LETTER})(?:[A-Za-z0-9_.+'-]{{1,64}}+|{_LETTER}){{0,64}}+"
                 rf"@{_DOMAIN}",
                 before=63,
                 ahead=f".@{_DOMAIN}",
@@ -166,6 +175,8 @@ PERSONAL = (
             "“jane@example.com”".encode(),
             b"jane@xn--mller-kva.example",
             b"42@163.com",
+            b"-jane@example.com",
+            b"jane@example.com123-45-6789",
         ),
         counter_examples=(
             b"@example.com",
@@ -177,6 +188,7 @@ PERSONAL = (
             b"pkg@1.2.3-rc.one",
             b"postgres://user:secret@db.example.com/x",
             b"getty@tty1.service",
+            b"Message-ID: <20261122.1234@mail.example.com>",
             b'{"@types/node": "^20"}',
         ),
     ),

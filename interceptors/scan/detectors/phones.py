@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from interceptors.scan.detector import Detector, Rule, after_word, checked
+from interceptors.scan.detectors.things import of_no_thing
 from interceptors.scan.finding import Validation
 from interceptors.scan.validators.phones import NATIONAL_DIGITS
 
@@ -20,7 +23,8 @@ _SAID = (
 )
 _REST = (
     rf"(?:[ _.#(-]{{0,2}}(?i:{_SAID})){{0,3}}[s)]?[ _.#-]{{0,2}}"
-    r"""(?:"[:,][ ]?\{?[ ]?"(?i:number|value)(?="))?"""  # `"type": "mobile", "number": …`
+    # `"type": "mobile", "number": …`, `"phone": {"home": …`
+    r"""(?:"[:,][ ]?\{?[ ]?"(?i:number|value|home|work|mobile|cell|main)(?="))?"""
 )
 _WORDS = (
     "phone",
@@ -42,6 +46,7 @@ _WORDS = (
     "celular",
     "cellulare",
     "cell",
+    "mob",
     "tel",
     "fax",
     "gsm",
@@ -60,6 +65,14 @@ def _international() -> str:
     )
 
 
+_COORDINATES = re.compile(rb"\+[0-9]{1,2}\.[0-9]{4,}-[0-9]{1,3}\.[0-9]")
+
+
+def _no_coordinates(match: re.Match[bytes]) -> bool:
+    """Leave out latitude and longitude as in ISO 6709: +48.2082-016.3738/."""
+    return _COORDINATES.match(match[0]) is None
+
+
 def _not_one_digit(text: str) -> bool:
     return len({character for character in text if character.isdecimal()}) > 1
 
@@ -74,6 +87,7 @@ PHONES = (
                 rf"(?<![0-9A-Za-z+_])\+(?:1{_APART}{_NORTH_AMERICA}|{_international()}){_AFTER}",
             ),
         ),
+        validator=_no_coordinates,
         validation=Validation.STRUCTURE,
         reason="a country calling code that is in use and as many digits as its plan has (ITU-T E.164)",
         examples=(
@@ -87,6 +101,7 @@ PHONES = (
             b"2026-11-22 21:33:00 +0200",
             b'{"x": 1.5e+10, "y": "+999 12345678"}',
             b"+1 123 456 7890",
+            b"+54.9339-175.5091/",
             b"a+4930901820",
         ),
     ),
@@ -110,6 +125,7 @@ PHONES = (
                 ahead=rf"\({_NORTH_AMERICA}",
             ),
         ),
+        validator=of_no_thing(),
         validation=Validation.STRUCTURE,
         reason="area, exchange and line in the notation of North America (NANPA)",
         examples=(
@@ -121,6 +137,7 @@ PHONES = (
         ),
         counter_examples=(
             b"Part number: 555-123-4567-A",
+            b'{"sku": "415-555-0132"}',
             b"115-555-0132",
             b"415-155-0132",
             b"12-415-555-0132",
@@ -156,7 +173,8 @@ PHONES = (
             Rule(
                 (f"0[1-9]{apart}[0-9]{{2}}{apart}[0-9]{{2}}{apart}[0-9]{{2}}{apart}[0-9]{{2}}",),
                 # No part of a dump of bytes in hex.
-                f"{_BEFORE}(?<![0-9A-Fa-f]{apart})0[1-9](?:{apart}[0-9]{{2}}){{4}}{_AFTER}(?!{apart}[0-9A-F])",
+                f"{_BEFORE}(?<![0-9A-Fa-f]{apart})0[1-9](?:{apart}[0-9]{{2}}){{4}}{_AFTER}"
+                f"(?!{apart}(?:[0-9]|[A-Fa-f][0-9]|[A-F]{{2}}(?![A-Za-z])))",
             )
             for apart in (" ", "[.]", "-")
         ),
@@ -188,6 +206,8 @@ PHONES = (
             b"<homePhone>555-0132 44</homePhone>",
             b"My cell is 123-456-7890.",
             b'{"type": "mobile", "number": "0171 5550132"}',
+            b'{"phone": {"home": "4155550132"}}',
+            b"Mob. 9876543210",
         ),
         counter_examples=(
             b'{"phone_verified_at": 1700000000}',

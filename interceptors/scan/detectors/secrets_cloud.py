@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from interceptors.scan.detector import Detector, Rule, after_word, checked
-from interceptors.scan.detectors.secrets_forms import BASE62, BASE64URL, FILLER, FILLER_HEX, token, varied
+from interceptors.scan.detectors.secrets_forms import (
+    BASE62,
+    BASE64URL,
+    FILLER,
+    FILLER_HEX,
+    SIGN,
+    token,
+    varied,
+)
 from interceptors.scan.finding import Validation
-from interceptors.scan.validators.entropy import is_hex, shannon
+from interceptors.scan.validators.entropy import is_hex, is_mask, shannon
 
 _AWS_ID = "(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}"
 _AWS_SECRET = "[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"  # noqa: S105 - the form of one
+_SECRET_RULE = after_word(
+    "secret access key", "aws secret", "secret key", "secret accesskey", value=_AWS_SECRET
+)
 _SAS_NEAR = 512
 _SAS_PART = re.compile(rb"[?&;](?:amp;)?s(?:v|e|p|r|t|kn)=")
 _ENOUGH = 3.6
@@ -39,7 +51,7 @@ CLOUD = (
                 rf"(?<![A-Za-z0-9]){_AWS_ID}(?![A-Za-z0-9])",
             ),
         ),
-        validator=checked(varied),
+        validator=checked(lambda text: not is_mask(text)),
         validation=Validation.PATTERN,
         reason="prefix and length of an access key id of AWS; that of the documentation has the form too",
         examples=(b'{"note": "AKIAI44QH8DHBEXAMPLE"}', b"using AKIAIOSFODNN7EXAMPLE now"),
@@ -49,12 +61,17 @@ CLOUD = (
         name="aws_secret_access_key",
         class_="secret.cloud_key",
         rules=(
-            after_word(
-                "secret access key", "aws secret", "secret key", "secret accesskey", value=_AWS_SECRET
+            _SECRET_RULE,
+            # As in code and in configuration: `"name": …, "value": …`, ["…"] = …, setenv("…", …).
+            replace(
+                _SECRET_RULE,
+                pattern=r"(?i:secret[ _.-]?access[ _.-]?key|aws[ _.-]?secret|secret[ _.-]?key)"
+                rf"""[A-Za-z0-9_.-]{{0,24}}(?:{SIGN}|["'][ ]?,[ ]?["']| \[[A-Za-z0-9*]{{1,24}}\]: |[ ])"""
+                rf"(?<![A-Za-z0-9/+])(?P<id>{_AWS_SECRET})",
             ),
             Rule(
                 tuple(f"{kind}[A-Z0-9]{{16}}" for kind in ("AKIA", "ASIA")),
-                rf"""A[KS]IA[A-Z0-9]{{16}}["']?[ \t]?[,:;| \t/][ \t]?["']?(?P<id>{_AWS_SECRET})""",
+                rf"""A[KS]IA[A-Z0-9]{{16}}["']?[ \t]?(?:\r?\n|[,:;| \t/])[ \t]?["']?(?P<id>{_AWS_SECRET})""",
             ),
         ),
         validator=checked(_aws_secret),
@@ -65,6 +82,8 @@ CLOUD = (
             b"aws_secret_access_key = cmgfmqSWstSqkNh5brTo/21oKpdaZPNtriSPvMUC",
             b'{"SecretAccessKey": "' + FILLER[:39] + b'+"}',
             b"AKIAIOSFODNN7EXAMPLE," + FILLER[:40],
+            b'os.environ["AWS_SECRET_ACCESS_KEY"] = "' + FILLER[:39] + b'/"',
+            b"- name: AWS_SECRET_ACCESS_KEY\n  value: " + FILLER[:40],
         ),
         counter_examples=(
             b"secret_key_sha1: " + FILLER_HEX[:40],
@@ -162,7 +181,14 @@ CLOUD = (
         name="azure_storage_key",
         class_="secret.cloud_key",
         rules=(
-            after_word("account key", "storage key", value="[A-Za-z0-9+/]{86}=="),
+            after_word(
+                "account key",
+                "storage key",
+                "primary key",
+                "secondary key",
+                "cosmos key",
+                value="[A-Za-z0-9+/]{86}==",
+            ),
             Rule(
                 (r"\+ASt[A-Za-z0-9+/]{5}[AQgw]==",),
                 r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{76}\+ASt[A-Za-z0-9+/]{5}[AQgw]==",
@@ -172,12 +198,12 @@ CLOUD = (
         validator=checked(varied),
         validation=Validation.PATTERN,
         reason="64 bytes in base64 by the name of an Azure storage key, or with the mark that such keys have",
-        context=("account key", "storage key"),
+        context=("account key", "storage key", "primary key"),
         examples=(
             b"AccountName=logs;AccountKey=" + FILLER[:86] + b"==;EndpointSuffix=core",
             b'{"note": "' + FILLER[:76] + b'+ASt8wtx9A=="}',
         ),
-        counter_examples=(b"AccountKey=abc==", b'{"sha512": "" + FILLER[:86] + b"=="}'),
+        counter_examples=(b"AccountKey=abc==", b'{"sha512": "' + FILLER[:86] + b'=="}'),
     ),
     Detector(
         name="azure_sas",

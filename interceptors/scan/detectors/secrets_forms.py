@@ -26,7 +26,7 @@ FILLER = (
 FILLER_HEX = b"2aa68bfcc8c928344b16103485a1c292be01e4fc2d031c41885221c25f6aaf76"
 """Drawn at random, for the long examples."""
 
-_SHORT = 5
+_SHORT = 4
 """Prefixes of fewer characters lie within words."""
 
 _CLOSED = r"""\\{0,2}["'`\])]{0,2}"""

@@ -120,6 +120,7 @@ GENERIC = (
             b'{"password": "********"}',
             b"password=${DB_PASSWORD}",
             b'{"required": ["password", "email_address"]}',
+            b'{"passwordHash": "argon2"}',
         ),
     ),
     Detector(
@@ -127,16 +128,28 @@ GENERIC = (
         class_="secret.credentials",
         rules=(
             Rule(
+                ("(?i:-password )", "(?i:-passwd )"),
+                r"-(?i:passw(?:or)?d) {1,2}[\"']?(?P<id>[^\s\"'\\<>]{6,64})",
+            ),
+            Rule(
                 ("(?i:password is)", "(?i:password was)", "(?i:passwd is)", "(?i:password to)"),
                 r"(?i:passw(?:or)?d) (?:is|was|to)(?: now| set to)?:? {1,2}[\"']?(?P<id>[^\s\"'\\<>]{6,64})",
             ),
         ),
         validator=_told_password,
         validation=Validation.KEY,
-        reason="a word in quotes, or of letters with digits or signs, that a sentence says is the password",
+        reason="a word in quotes, or of letters with digits or signs, that a sentence or a command calls it",
         context=("password is", "password was"),
-        examples=(b"the password is Secret123 for now", b"Password was 'tr0ub4dor&3'"),
-        counter_examples=(b"the password is required", b"the password is invalid."),
+        examples=(
+            b"the password is Secret123 for now",
+            b"Password was 'tr0ub4dor&3'",
+            b"login --password Secret123",
+        ),
+        counter_examples=(
+            b"the password is required",
+            b"the password is invalid.",
+            b"--password prompts for it",
+        ),
     ),
     Detector(
         name="secret_by_key",

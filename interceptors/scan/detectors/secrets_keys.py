@@ -69,20 +69,21 @@ KEYS = (
         class_="secret.jwt",
         rules=(
             Rule(
-                (r"ey[AJ][A-Za-z0-9_-]{8}", r"ewo[A-Za-z0-9_-]{8}"),
-                r"(?<![A-Za-z0-9_.-])e(?:y[AJ]|wo)[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{0,16384}"
+                (r"ey[AJ][A-Za-z0-9_-]{8}", r"ew[0ko][A-Za-z0-9_-]{8}"),
+                r"(?<![A-Za-z0-9])e(?:y[AJ]|w[0ko])[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{0,16384}"
                 r"(?:\.(?:[A-Za-z0-9_-]{1,8192}(?:\.[A-Za-z0-9_-]{1,8192}){0,2})?)?(?![A-Za-z0-9_-])",
             ),
         ),
         validator=checked(jwt),
         validation=Validation.STRUCTURE,
-        reason="the first part decodes to a JSON header with an algorithm (RFC 7515, RFC 7516, RFC 7519)",
+        reason="the first part decodes to a header with an algorithm (RFC 7515, RFC 7516, RFC 7519)",
         examples=(
             (
                 b'{"jwt": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0IiwiaWF0IjoxNTE2MjM5MDIyfQ.'
                 b'_T_rPJJQt5dKm1KLaWNjIaRhtV71W3vq_YCamp6SW3k"}'
             ),
             b"Authorization: Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjM0In0.",
+            b"JWT_ew0KICJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
             (
                 b"?id_token=eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..pjQvoP24spTZf8YQ."
                 b"PZIImyX6XgOfUqjoqV9k1licH3hEBmVC.7DgAjTMd_TsnJBYxdpTi_g&state=1"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from interceptors.scan.formats.paths import member
 from interceptors.scan.formats.plain import PlainView
 from interceptors.scan.formats.rendered import Rendered
+from interceptors.scan.formats.view import never, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -111,11 +112,15 @@ class _Table:
         self.body = body
         self.separator = _separator(body)
         self.names = _first_row(body, self.separator)
+        self.hidden: set[int] = set()
+        """The columns whose names hold a finding."""
         self._form = re.compile(rb'[^"\r\n%b]' % re.escape(self.separator))
 
     def path(self, cell: _Cell) -> str:
         row = "[*]" if cell.row < 0 else f"[{cell.row}]"
-        if cell.row < 0 or cell.column >= len(self.names):
+        if cell.row < 0:
+            self.hidden.add(cell.column)
+        if cell.column in self.hidden or cell.column >= len(self.names):
             return f"${row}.*"
         return f"${row}{member(self.names[cell.column].strip().decode('utf-8', 'replace'))}"
 
@@ -137,7 +142,7 @@ class CsvView:
             body: anything.
         """
         self.data = body
-        self._table = _Table(body)
+        self.table = _Table(body)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Give the place itself."""
@@ -145,7 +150,7 @@ class CsvView:
 
     def paths(self, spans: Sequence[tuple[int, int]]) -> list[str]:
         """Give row and column of the cell in which each begins; `$[*].*` for a name."""
-        cells = _cells(self.data, self._table.separator)
+        cells = _cells(self.data, self.table.separator)
         cell: _Cell | None = None
         paths: list[str] = []
         for start, _ in spans:
@@ -154,12 +159,12 @@ class CsvView:
                 if found is None:
                     break
                 cell = found
-            paths.append("" if cell is None else self._table.path(cell))
+            paths.append("" if cell is None else self.table.path(cell))
         return paths
 
     def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
         """Give as many bytes; quotes, separators and ends of lines stay."""
-        return self._table.replacement(self.data[start:end], digest)
+        return self.table.replacement(self.data[start:end], digest)
 
     def edits(self, edits: list[Edit]) -> list[Edit]:
         """Give the replacements themselves; none of them ends a cell."""
@@ -193,17 +198,20 @@ class ColumnsView:
         return list(self._rendered.edits(edits))
 
 
-def columns(body: bytes, matters: Callable[[bytes], object]) -> Iterator[ColumnsView]:
+def columns(
+    whole: CsvView, matters: Callable[[bytes], object], spent: Callable[[], bool] = never
+) -> Iterator[ColumnsView]:
     """Show each cell with the name of its column, since some values count only beside a name.
 
     Args:
-        body: anything.
+        whole: the view of the whole.
         matters: says whether a name may be one of those, so that the other columns cost nothing.
+        spent: says whether the time is over; what comes then is not shown.
 
     Yields:
         A view for each part of the body; none where no column matters.
     """
-    table = _Table(body)
+    body, table = whole.data, whole.table
     labels = {
         number: name.strip()[:64] + b": "
         for number, name in enumerate(table.names)
@@ -213,7 +221,7 @@ def columns(body: bytes, matters: Callable[[bytes], object]) -> Iterator[Columns
         return
     cells: list[_Cell] = []
     rendered = Rendered()
-    for cell in _cells(body, table.separator):
+    for cell in within(_cells(body, table.separator), spent):
         if cell.row < 0 or cell.start == cell.end or cell.column not in labels:
             continue
         rendered.text += labels[cell.column]

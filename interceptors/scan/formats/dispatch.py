@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from interceptors.scan.formats import csv_, form, json, messagepack, registry
 from interceptors.scan.formats.plain import plain_views
-from interceptors.scan.formats.view import StackedView
+from interceptors.scan.formats.view import StackedView, never
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,7 +66,11 @@ def is_bare(body: bytes) -> bool:
 
 
 def views(
-    data: bytes, kind: Format, depth: int, matters: Callable[[bytes], object]
+    data: bytes,
+    kind: Format,
+    depth: int,
+    matters: Callable[[bytes], object],
+    spent: Callable[[], bool] = never,
 ) -> tuple[Iterable[View], bool]:
     """Show a record.
 
@@ -75,6 +79,7 @@ def views(
         kind: its format, not AUTO.
         depth: how many levels of escapes are undone.
         matters: says of the name of a column whether some values count only beside it.
+        spent: says whether the time is over; what comes then is not shown, or as it lies.
 
     Returns:
         Its views, and whether there are more levels of escapes than were undone.
@@ -83,19 +88,20 @@ def views(
     shown: list[View]
     match kind:
         case Format.JSON:
-            documents, more = json.json_views(data, depth)
+            documents, more = json.json_views(data, depth, spent)
             shown = [*documents]
         case Format.FORM:
-            return [form.FormView(data)], False
+            return [form.FormView(data, spent)], False
         case Format.CSV:
-            return chain([csv_.CsvView(data)], csv_.columns(data, matters)), False
+            whole = csv_.CsvView(data)
+            return chain([whole], csv_.columns(whole, matters, spent)), False
         case Format.MESSAGEPACK:
-            return [messagepack.MessagePackView(data)], False
+            return [messagepack.MessagePackView(data, spent)], False
         case Format.REGISTRY:
-            return registry.views(data, depth)
+            return registry.views(data, depth, spent)
         case _:
             shown = [*plain_views(data)]
     last = shown[-1]
     if _PERCENT.search(last.data):
-        shown.append(StackedView(last, form.EscapedView(last.data)))
+        shown.append(StackedView(last, form.EscapedView(last.data, spent)))
     return shown, more

@@ -6,14 +6,14 @@ import re
 from array import array
 from bisect import bisect_right
 from typing import TYPE_CHECKING
-from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_plus
 
 from interceptors.scan.formats.paths import member
 from interceptors.scan.formats.plain import PlainView
-from interceptors.scan.formats.view import Edit
+from interceptors.scan.formats.view import Edit, never, within
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _SNIFFED = 512
 _PAIRS = re.compile(
@@ -44,23 +44,24 @@ def sniff(body: bytes) -> bool:
 class EscapedView:
     """Bytes with each `%xx` undone. Where there is none, they are as they were."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, spent: Callable[[], bool] = never) -> None:
         """Undo it.
 
         Args:
             body: anything. A `%` that begins no escape stays.
+            spent: says whether the time is over; what comes then stays as it is.
         """
         self._body = body
         # Where each run begins, in the view and in the body: by turns copied and escaped.
         self._starts, self._origins = array("Q", (0,)), array("Q", (0,))
         shown = bytearray()
         at = 0
-        for match in _ESCAPES.finditer(body):
+        for match in within(_ESCAPES.finditer(body), spent):
             start, end = match.span()
             shown += self._copied(body[at:start])
             self._starts.append(len(shown))
             self._origins.append(start)
-            shown += unquote_to_bytes(match[0])
+            shown += bytes.fromhex(match[0].replace(b"%", b"").decode())
             self._starts.append(len(shown))
             self._origins.append(end)
             at = end
@@ -99,6 +100,17 @@ class EscapedView:
 class FormView(EscapedView):
     """A form: each `+` is a space too, and findings have paths."""
 
+    def __init__(self, body: bytes, spent: Callable[[], bool] = never) -> None:
+        """Undo the escapes.
+
+        Args:
+            body: anything.
+            spent: says whether the time is over; what comes then stays as it is.
+        """
+        super().__init__(body, spent)
+        # Where pairs begin whose names hold a finding.
+        self._hidden: set[int] = set()
+
     @staticmethod
     def _copied(text: bytes) -> bytes:
         return text.replace(b"+", b" ")
@@ -111,6 +123,8 @@ class FormView(EscapedView):
         pair = self._body.rfind(b"&", 0, at) + 1
         equals = self._body.find(b"=", pair, min(at, pair + _NAME))
         if equals < 0:
+            self._hidden.add(pair)
+        if pair in self._hidden:
             return "$.*"
         first, *rest = unquote_plus(self._body[pair:equals].decode("latin-1")).split("[")
         if not all(step.endswith("]") for step in rest):

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from interceptors.scan.formats.escapes import Origins, telling, undone
 from interceptors.scan.formats.json_path import Position, Walker
-from interceptors.scan.formats.plain import token
-from interceptors.scan.formats.rendered import NUMBER_OF_A_TOKEN
-from interceptors.scan.formats.view import Edit
+from interceptors.scan.formats.plain import number_token, token
+from interceptors.scan.formats.view import Edit, never
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _JSON = re.compile(
     rb"(?:\xef\xbb\xbf)?[ \t\r\n]{0,64}"
@@ -39,7 +38,7 @@ def sniff(body: bytes) -> bool:
     return begins(body) or (body[:1] == b'"' and _STRING.match(body) is not None)
 
 
-def json_views(data: bytes, depth: int) -> tuple[list[JsonView], bool]:
+def json_views(data: bytes, depth: int, spent: Callable[[], bool] = never) -> tuple[list[JsonView], bool]:
     """Show a JSON document, or several in a row.
 
     Without a backslash that is the document itself. With one, its escapes are undone; and undone once more as
@@ -48,6 +47,7 @@ def json_views(data: bytes, depth: int) -> tuple[list[JsonView], bool]:
     Args:
         data: the document.
         depth: how many levels of escapes are undone at most.
+        spent: says whether the time is over; then one level is undone and no more.
 
     Returns:
         The views, and whether there were more levels.
@@ -56,7 +56,7 @@ def json_views(data: bytes, depth: int) -> tuple[list[JsonView], bool]:
         return [JsonView(data, (), depth)], False
     views: list[JsonView] = []
     levels: tuple[bytes, ...] = (data,)
-    while not views or (len(levels) <= depth and telling(levels[-1])):
+    while not views or (len(levels) <= depth and telling(levels[-1]) and not spent()):
         levels = (*levels, undone(levels[-1]))
         views.append(JsonView(data, levels[1:], depth))
     return views, telling(levels[-1])
@@ -121,8 +121,7 @@ class JsonView:
         """Give asterisks or a token; for a number, a number."""
         position = self._position(start, end)
         if position in _UNQUOTED and self._is_number(start, end):
-            tail = 0 if digest is None else int.from_bytes(digest[:7]) + 1
-            return b"%d" % (tail and NUMBER_OF_A_TOKEN + tail)
+            return number_token(digest)
         if digest is not None:
             return token(digest)
         mask = b"*" * (end - start)

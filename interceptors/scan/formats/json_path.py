@@ -6,7 +6,7 @@ import re
 from enum import Enum
 
 from interceptors.scan.formats.escapes import undone
-from interceptors.scan.formats.paths import member
+from interceptors.scan.formats.paths import STEPS, member
 
 _PUNCTUATION = b'{}[],:"'
 _OPENING = b"{["
@@ -17,8 +17,6 @@ _HIDDEN = b"\0"
 """Stands for a key that is not shown."""
 _BLOCK = 1 << 16
 _LONGEST_KEY = 64
-_STEPS = 100
-"""How many steps of a path are written; what lies deeper has none."""
 
 
 class Position(Enum):
@@ -86,7 +84,7 @@ class Walker:
         position = Position.BARE
         if self._open:
             position = Position.KEY if self._frame is None else Position.STRING
-        if len(self._stack) > _STEPS:
+        if len(self._stack) > STEPS:
             return None, position
         steps = [_step(frame) for frame in self._stack[1:]]
         if position is Position.KEY:
@@ -133,7 +131,7 @@ class Walker:
         # A quote for each string, and nothing but punctuation between.
         structure = b'"'.join(pieces[::2]).translate(None, _FILLING)
         frame, stack = self._frame, self._stack
-        at = 0
+        at, kept = 0, len(stack)
         for bracket in _BRACKETS.finditer(structure):
             stop = bracket.start()
             mark = structure[stop]
@@ -146,11 +144,15 @@ class Walker:
                 frame = None if mark == _OBJECT else 0
             else:
                 frame = stack.pop() if stack else _TOP
+                kept = min(kept, len(stack))
             at = stop + 1
         stack.append(_moved(frame, structure, at))
-        for place, each in enumerate(stack):
+        passed = counted = 0
+        for place in range(kept, len(stack)):  # below, all was there before
+            each = stack[place]
             if isinstance(each, tuple):
-                passed = structure.count(b'"', 0, each[0])
+                passed += structure.count(b'"', counted, each[0])
+                counted = each[0]
                 stack[place] = strings[passed - 1] if passed else string
         self._frame = stack.pop()
         self._open = len(pieces) % 2 == 0

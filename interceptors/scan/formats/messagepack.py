@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.scan.formats.paths import member
+from interceptors.scan.formats.paths import STEPS, member
 from interceptors.scan.formats.rendered import Rendered
+from interceptors.scan.formats.view import never, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from interceptors.scan.formats.view import Edit
 
@@ -133,6 +134,8 @@ def _values(body: bytes, stack: list[_Level]) -> Iterator[_Value]:  # noqa: C901
 
 def _path(body: bytes, stack: list[_Level], *, key: bool) -> str:
     """Write where the value lies that was read last."""
+    if len(stack) > STEPS:
+        return ""
     steps = ["$"]
     for number, level in enumerate(stack):
         if not level.named:
@@ -168,15 +171,16 @@ def sniff(body: bytes) -> bool:
 class MessagePackView:
     """Objects, one after the other, as text that is no JSON but reads like it: nothing is escaped."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, spent: Callable[[], bool] = never) -> None:
         """Write it out.
 
         Args:
             body: anything; what is no MessagePack is shown as it is.
+            spent: says whether the time is over; what comes then is not shown.
         """
         self._body = body
         self._rendered = rendered = Rendered()
-        for kind, start, end, key in _values(body, []):
+        for kind, start, end, key in within(_values(body, []), spent):
             if kind == _MAP:
                 rendered.text += b"{"
                 continue
@@ -215,6 +219,8 @@ class MessagePackView:
                     end, path = len(self._body) + 1, ""
                 elif end > begin:
                     path = _path(self._body, stack, key=key)
+                    if key:  # nor is it shown above what it is the name of
+                        stack[-1].key = None
             paths.append(path)
         return paths
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 _PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_-]{0,63}")
+STEPS = 100
+"""How many steps of a path are written; what lies deeper has none."""
 _LONGEST = 64
-_MANY_DIGITS = re.compile("[0-9]{5}")
+_MANY_DIGITS = re.compile("[0-9]{5}|[0-9](?:[_-]{0,2}[0-9]){7}")
 
 
 def member(name: str) -> str:

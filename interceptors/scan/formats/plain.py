@@ -12,7 +12,9 @@ from interceptors.scan.formats.view import Edit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TOKEN = re.compile(rb"tok_[a-z2-7]{1,16}+\*{0,99}")
+_TOKEN = re.compile(rb"tok_[a-z2-7]{1,16}+\*{0,99}|90[0-7][0-9]{16}")
+_NUMBER = 9 * 10**18
+"""What the tokens that are numbers begin at. Nothing that is looked for has 19 digits and begins with a 9."""
 
 
 def plain_views(data: bytes) -> list[PlainView]:
@@ -69,8 +71,13 @@ def token(digest: bytes) -> bytes:
     return b"tok_" + b32encode(digest[:10]).lower()
 
 
+def number_token(digest: bytes | None) -> bytes:
+    """Write a digest as a number of 19 digits; 0 without one."""
+    return b"0" if digest is None else b"%d" % (_NUMBER + int.from_bytes(digest[:7]))
+
+
 def is_token(text: bytes) -> bool:
-    """Say whether a text is such a token, or as much of one as there was room for: no one's identifier."""
+    """Say whether a text is one of these tokens, or as much of one as there was room for."""
     return _TOKEN.fullmatch(text) is not None
 
 

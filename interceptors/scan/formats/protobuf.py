@@ -7,15 +7,18 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.scan.formats.rendered import Rendered
+from interceptors.scan.formats.view import never
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from interceptors.scan.formats.view import Edit
 
 _DEPTH = 32
 _MOST = 1 << 16
 """How many fields a message may have, those of messages within it included."""
+_ASKED_EVERY = 64
+"""After how many fields the time is asked for."""
 _HIGHEST = (1 << 29) - 1
 """The highest field number that may be."""
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
@@ -76,21 +79,22 @@ def _is_text(chunk: bytes) -> bool:
     return True
 
 
-def _read(body: bytes, message: _Message, fields: list[_Field]) -> bool:
+def _read(body: bytes, message: _Message, fields: list[_Field], spent: Callable[[], bool]) -> bool:
     """Read a message.
 
     Args:
         body: what it lies in.
         message: where.
         fields: what is read is added, even if it is none in the end.
+        spent: says whether the time is over.
 
     Returns:
-        Whether it is one.
+        Whether it is one; it is not where there is no time to tell.
     """
     at, end, path, depth = message
     while at < end:
         tag = varint(body, at, end)
-        if tag is None or len(fields) >= _MOST:
+        if tag is None or len(fields) >= _MOST or (not len(fields) % _ASKED_EVERY and spent()):
             return False
         number, wire, at = tag[0] >> 3, tag[0] & 7, tag[1]
         start = at
@@ -110,19 +114,19 @@ def _read(body: bytes, message: _Message, fields: list[_Field]) -> bool:
         if at > end or not 0 < number <= _HIGHEST:
             return False
         within = _Message(start, at, f"{path}.{number}", depth - 1)
-        if wire != _LENGTH or not _read_within(body, within, fields):
+        if wire != _LENGTH or not _read_within(body, within, fields, spent):
             fields.append(_Field(wire, start, at, path, number))
     return True
 
 
-def _read_within(body: bytes, message: _Message, fields: list[_Field]) -> bool:
+def _read_within(body: bytes, message: _Message, fields: list[_Field], spent: Callable[[], bool]) -> bool:
     """Read bytes that may be a message. What reads like a text is one unless it is made of texts itself."""
     start, end, _, depth = message
     text = _is_text(body[start:end])
     if start == end or not depth or (text and _TAG_OF_A_LENGTH.match(body, start) is None):
         return False
     before = len(fields)
-    if _read(body, message, fields) and not (
+    if _read(body, message, fields, spent) and not (
         text and any(field.wire != _LENGTH for field in fields[before:])
     ):
         return True
@@ -197,17 +201,18 @@ def _whole(wire: int, chunk: bytes) -> int | None:
     return None
 
 
-def parsed(body: bytes, at: int) -> ProtobufView | None:
+def parsed(body: bytes, at: int, spent: Callable[[], bool] = never) -> ProtobufView | None:
     """Show a message.
 
     Args:
         body: what it lies in.
         at: where it begins; it ends with the body.
+        spent: says whether the time is over.
 
     Returns:
-        The view; None where it is no message.
+        The view; None where it is no message, or there is no time to tell.
     """
     fields: list[_Field] = []
-    if at >= len(body) or not _read(body, _Message(at, len(body), "$", _DEPTH), fields):
+    if at >= len(body) or not _read(body, _Message(at, len(body), "$", _DEPTH), fields, spent):
         return None
     return ProtobufView(body, fields)

@@ -13,10 +13,10 @@ from interceptors.scan.formats.json import json_views
 from interceptors.scan.formats.json import sniff as sniff_json
 from interceptors.scan.formats.plain import PlainView
 from interceptors.scan.formats.protobuf import parsed, varint
-from interceptors.scan.formats.view import Edit
+from interceptors.scan.formats.view import Edit, never, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from interceptors.scan.formats.view import View
 
@@ -46,23 +46,24 @@ def sniff(body: bytes) -> bool:
     return len(body) > _HEADER and body[0] == 0
 
 
-def views(body: bytes, depth: int) -> tuple[Sequence[View], bool]:
+def views(body: bytes, depth: int, spent: Callable[[], bool] = never) -> tuple[Sequence[View], bool]:
     """Show a body behind the five bytes: JSON, or what reads as Protobuf to its end, as such; else as Avro.
 
     Args:
         body: what `sniff` says yes to.
         depth: how many levels of JSON's escapes are undone.
+        spent: says whether the time is over; what comes then stays as it is.
 
     Returns:
         Its views, and whether there are more levels of escapes than were undone.
     """
     content = body[_HEADER:]
     if sniff_json(content):
-        documents, more = json_views(content, depth)
+        documents, more = json_views(content, depth, spent)
         return [_BehindView(document) for document in documents], more
     message = _message(body)
-    shown = None if message is None else parsed(body, message)
-    return [AvroView(body) if shown is None else shown], False
+    shown = None if message is None else parsed(body, message, spent)
+    return [AvroView(body, spent) if shown is None else shown], False
 
 
 def _message(body: bytes) -> int | None:
@@ -99,15 +100,16 @@ class _BehindView:
 class AvroView(PlainView):
     """The body, without the lengths that would be taken for characters of the string behind them."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, spent: Callable[[], bool] = never) -> None:
         """Look for strings.
 
         Args:
             body: anything.
+            spent: says whether the time is over; what comes then stays as it is.
         """
         shown = bytearray(body)
         shown[:_HEADER] = bytes(len(body[:_HEADER]))
-        for run in _RUN.finditer(body, _HEADER):
+        for run in within(_RUN.finditer(body, _HEADER), spent, every=1):
             at, end = run.span()
             if _TEXT.search(body, at, end) is None:
                 continue

@@ -6,14 +6,11 @@ from array import array
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
-from interceptors.scan.formats.plain import PlainView
+from interceptors.scan.formats.plain import PlainView, number_token
 from interceptors.scan.formats.view import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-NUMBER_OF_A_TOKEN = 9 * 10**18
-"""What a token begins at where only a number may stand. No identifier has 19 digits and begins with a 9."""
 
 
 class Rendered:
@@ -74,8 +71,7 @@ class Rendered:
         """Give what may stand in the place of some text: digits for a number, else as many bytes."""
         pieces = self._pieces(start, end)
         if len(pieces) == 1 and self._numbers[pieces[0]]:
-            tail = 0 if digest is None else int.from_bytes(digest[:7]) + 1
-            return b"%d" % (tail and NUMBER_OF_A_TOKEN + tail)
+            return number_token(digest)
         return PlainView(b"").replacement(0, end - start, digest)
 
     def edits(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+_Item = TypeVar("_Item")
+_ASKED_EVERY = 256
 
 
 class Edit(NamedTuple):
@@ -110,6 +114,27 @@ class StackedView:
     def edits(self, edits: list[Edit]) -> list[Edit]:
         """Turn the replacements into ones below both."""
         return self._below.edits(self._above.edits(edits))
+
+
+def never() -> bool:
+    """Say that there is time left: where there is no budget."""
+    return False
+
+
+def within(items: Iterable[_Item], spent: Callable[[], bool], every: int = _ASKED_EVERY) -> Iterator[_Item]:
+    """Give items as long as there is time.
+
+    Args:
+        items: what a view is made of.
+        spent: says whether the time is over.
+        every: after how many items it is asked.
+
+    Yields:
+        The items, or the first of them.
+    """
+    iterator = iter(items)
+    while not spent() and (some := list(islice(iterator, every))):
+        yield from some
 
 
 def spliced(data: bytes, edits: Sequence[Edit]) -> bytes:

@@ -50,6 +50,7 @@ _STOP_WORDS = frozenset(
             "rejected",
             "revoked",
         ),
+        *("argon2", "argon2id", "bcrypt", "scrypt", "pbkdf2", "sha1", "sha256", "sha512", "md5"),
         *("reset", "changed", "updated", "valid", "enabled", "disabled", "forgotten", "needed"),
         *(
             "string",

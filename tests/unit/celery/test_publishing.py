@@ -86,6 +86,43 @@ def test_the_event_that_says_it_was_sent_tells_no_more(
     assert HEADER_NAME in orders.sent().headers
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [{"on_leak": "redact"}, {"on_leak": "redact", "allow": [{"class": "personal.email", "path": "$[0][0]"}]}],
+    ids=["in the body as well", "in headers alone"],
+)
+def test_where_arguments_are_redacted_the_event_that_says_it_was_sent_tells_none(
+    shop: Shops, payload: dict[str, Any]
+) -> None:
+    rules = {"task_metadata": "kept", "payload": payload}
+    orders = shop(policy={"default": rules}, task_send_sent_event=True)
+    seen: list[dict[str, Any]] = []
+    with orders.app.connection_for_read() as connection:
+        receiver = orders.app.events.Receiver(connection, handlers={"task-sent": seen.append})
+        with receiver.consumer_context() as (_, channel, _consumers):
+            orders.app.send_task("place", ("jane.doe@example.com",))
+            while not seen:
+                channel.connection.client.drain_events(timeout=5)
+
+    assert [(event["args"], event["kwargs"]) for event in seen] == [("", "")]
+    assert orders.sent().headers["argsrepr"] == f"('{'*' * 20}',)"
+
+
+def test_a_task_keeps_the_id_and_the_name_that_it_is_known_by(shop: Shops) -> None:
+    orders = shop(policy={"default": {"payload": {"on_leak": "redact"}}})
+    ran: list[str] = []
+
+    @orders.task(bind=True)
+    def place(task: Any, to: str) -> None:
+        ran.append(f"{task.request.id} {to} {task.request.contact}")
+
+    pending = place.apply_async(("a",), task_id="jane.doe@example.com", headers={"contact": "b@example.com"})
+    orders.work_off()
+
+    assert ran == [f"{pending.id} a *************"]
+    assert orders.tracing.counts["found where nothing can be replaced"] == 2
+
+
 def test_clear_trace_headers_do_not_go_with_an_envelope(shop: Shops) -> None:
     orders = shop()
     given = dict(CLEAR)

@@ -13,9 +13,10 @@ from confluent_kafka.serialization import SerializationContext, StringSerializer
 from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
-from interceptors import Tracing
+from interceptors import LeakError, Tracing
 from interceptors.confluent import TracedMessage, TracedProducer
 from interceptors.envelope import HEADER_NAME
+from interceptors.spans import MemorySink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -305,6 +306,18 @@ def test_what_a_full_queue_refuses_of_a_batch_says_so(checkout: Tracing) -> None
     assert producer.produce_batch("orders", batch) == 1
     assert batch == [{"value": b"0"}, {"value": b"1", "_error": KafkaError(KafkaError._QUEUE_FULL)}]
     producer.flush()
+
+
+def test_of_a_batch_with_a_message_that_the_policy_blocks_none_is_sent(keys: MemoryKeys) -> None:
+    sink, refusing = MemorySink(), Refusing()
+    policy = {"default": {"payload": {"on_leak": "block"}}}
+    with Tracing.for_development("checkout", keys=keys, sink=sink, policy=policy) as tracing:
+        producer = TracedProducer(refusing, tracing)
+        with pytest.raises(LeakError):
+            producer.produce_batch("orders", [{"value": b"0"}, {"value": b"jane@example.com"}])
+
+    assert refusing.headers == []
+    assert [span.error_type for span in sink.spans] == ["LeakError"] * 2
 
 
 # Serializing.

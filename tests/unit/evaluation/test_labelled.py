@@ -95,6 +95,13 @@ def test_a_wrong_declaration_is_told(labelled: Callable[..., LabelledData], clas
         labelled({"classes": classes}, {"text": "a"})
 
 
+@pytest.mark.parametrize("rest", [{"text": SECRET}, {"base64": ""}, {"labels": []}])
+def test_a_declaration_is_no_record(labelled: Callable[..., LabelledData], rest: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match=r"data\.jsonl:1: `classes` is beside a record") as caught:
+        labelled({"classes": ["iban"], **rest}, {"text": "a"})
+    assert SECRET not in str(caught.value)
+
+
 @pytest.mark.parametrize("line", [b"{", b"[1]", b'"a"', b"\xff", b"[" * 100_000, b'{"text": \xff}'])
 def test_a_line_that_is_no_object_is_told(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "data.jsonl"

@@ -77,6 +77,18 @@ def test_the_more_particular_name_says_the_action() -> None:
     assert not found.blocks(finding("iban"))
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_a_class_with_one_detector_the_detector_is_the_more_particular(turn: int) -> None:
+    said = [("internal", "observe"), ("internal.customer", "redact"), ("customer", "block")]
+    identifiers = [{"name": "customer", "prefix": "CUST-", "pattern": "[0-9]{6}"}]
+    two, three = (
+        compiled({"actions": dict(names[::turn])}, identifiers=identifiers) for names in (said[:2], said)
+    )
+
+    assert two.actions["customer"] is Action.REDACT
+    assert three.actions["customer"] is Action.BLOCK
+
+
 @pytest.mark.parametrize("entry", ["personal.email", "personal", "email", {"class": "personal.email"}])
 def test_what_is_declared_is_so_by_class_family_or_detector(entry: object) -> None:
     found = compiled({"on_leak": "block", "allow": [entry]})
@@ -192,6 +204,8 @@ def test_what_does_not_hold_is_an_error_that_says_where_and_what_to_do(
     [
         ({"name": "iban", "prefix": "IB-"}, "identifiers[0].name", "taken"),
         ({"name": "own_trace_id", "prefix": "IB-"}, "identifiers[0].name", "taken"),
+        ({"name": "personal", "prefix": "IB-"}, "identifiers[0].name", "taken"),
+        ({"name": "internal", "prefix": "IB-"}, "identifiers[0].name", "taken"),
         ({"name": "Customer", "prefix": "C-"}, "identifiers[0].name", "pattern"),
         ({"name": "customer", "pattern": "[0-9]{6}"}, "identifiers[0]", "prefix"),
         ({"name": "customer", "prefix": "C-", "pattern": "(a+)+"}, "identifiers[0]", "{"),

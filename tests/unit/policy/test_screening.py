@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 from typing import Any
 
 import pytest
@@ -135,6 +136,61 @@ def test_a_key_and_a_headers_name_stay_and_are_counted() -> None:
 
     assert found.headers == [(EMAIL, "x")]
     assert found.kept == 2
+
+
+def test_a_header_that_the_bus_goes_by_stays_and_is_counted() -> None:
+    headers = [("id", EMAIL), ("contact", EMAIL)]
+    message = Message("celery", "orders", headers=headers, fixed=frozenset({"id"}))
+    found = screen(message, payload(on_leak="redact"), sending=True, spent=lambda: False)
+
+    assert found.headers == [("id", EMAIL), ("contact", "*" * len(EMAIL))]
+    assert (found.kept, len(found.findings)) == (1, 2)
+
+
+def test_a_header_that_is_json_stays_json() -> None:
+    value = json.dumps({"card": int(CARD), "email": EMAIL, "cvv": 123, "x": "é"})
+    found = screened(None, [("order", value), ("cvv", "[123]")], on_leak="redact")
+
+    headers: Any = dict(found.headers)
+    assert json.loads(headers["order"]) == {"card": 0, "email": "*" * len(EMAIL), "cvv": 0, "x": "é"}
+    assert screened(None, found.headers, on_leak="redact").findings == ()
+
+
+def test_in_headers_and_key_what_is_declared_stays() -> None:
+    headers = [("contact", EMAIL), ("card", CARD)]
+    found = screened(None, headers, EMAIL, on_leak="redact", allow=["personal.email"])
+
+    assert found.headers == [("contact", EMAIL), ("card", "*" * len(CARD))]
+    assert (classes(found), found.kept) == (["payment.card"], 0)
+
+
+def test_where_no_time_is_left_to_look_into_new_headers_again_it_is_said() -> None:
+    message = Message("kafka", "orders", headers=[("contact", f"{EMAIL} {'x' * 100_000}")])
+    asked = [0, 0]
+
+    def told(turn: int, allowed: float) -> bool:
+        asked[turn] += 1
+        return asked[turn] > allowed
+
+    screen(message, payload(on_leak="observe"), sending=True, spent=lambda: told(0, math.inf))
+    found = screen(message, payload(on_leak="redact"), sending=True, spent=lambda: told(1, asked[0]))
+
+    assert EMAIL not in repr(found.headers)
+    assert found.unscanned is Unscanned.TIME
+
+
+def test_in_a_header_that_is_json_the_paths_of_a_body_do_not_count() -> None:
+    allow = [{"class": "personal.email", "path": "$.email"}]
+    found = screened(None, [("order", BODY.decode())], on_leak="redact", allow=allow)
+
+    headers: Any = dict(found.headers)
+    assert json.loads(headers["order"]) == {"email": "*" * len(EMAIL), "card": 0, "note": "x"}
+
+
+def test_of_a_text_nothing_else_is_replaced() -> None:
+    found = screened(f"\ud83d \ude00 é {EMAIL}", on_leak="redact")
+
+    assert found.body == "\ud83d \ude00 é " + "*" * len(EMAIL)
 
 
 def test_what_was_received_stays_as_it_is() -> None:

@@ -231,3 +231,23 @@ async def test_a_message_goes_to_its_exchange_or_by_the_default_one_to_its_queue
 
     assert one(sent).channel == name
     assert str(exchange) == exchange.name
+
+
+async def test_what_is_redacted_leaves_the_routing_and_the_callers_message_as_they_are(
+    tracing_of: Callable[..., Tracing], sent: Spans, connection: AbstractConnection, raw: AbstractChannel
+) -> None:
+    who = "jane.doe@example.com"
+    queue = await raw.declare_queue(who)
+    policy = {"default": {"payload": {"on_leak": "redact"}}}
+    channel = TracedChannel(await connection.channel(), tracing_of("checkout", sent, policy=policy))
+    message = aio_pika.Message(f"to {who}".encode(), headers={"CC": [who], "table": {"to": [who, 1]}})
+    await channel.default_exchange.publish(message, who)
+
+    received = await queue.get(no_ack=True)
+    headers = dict(received.headers)
+    assert headers.pop(HEADER_NAME)
+    assert headers == {"CC": [who], "table": {"to": ["*" * len(who), 1]}}
+    assert received.body == b"to " + b"*" * len(who)
+    assert (message.body, message.body_size) == (f"to {who}".encode(), 23)
+    assert message.headers == {"CC": [who], "table": {"to": [who, 1]}}
+    assert message.message_id is None

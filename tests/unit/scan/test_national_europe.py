@@ -52,6 +52,9 @@ def test_a_bare_number_counts_under_its_word_only(text: str) -> None:
     [
         ("NINO QQ123456C", []),  # a prefix that is not issued
         ("AB 12 34 56 C", [("uk_nino", b"AB 12 34 56 C")]),
+        ('{"lot": "AB123456C"}', []),
+        ("batch no. AB123456C", []),
+        ("ticket: NINO AB123456C", [("uk_nino", b"AB123456C")]),
         ("National Insurance: ab123456", [("uk_nino", b"ab123456")]),
         ("NHS no: 943-476-5919", [("uk_nhs_number", b"943-476-5919")]),
         ("943-476-5919", []),

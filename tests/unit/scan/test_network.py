@@ -58,6 +58,10 @@ def test_an_address_counts_wherever_a_value_may_stand(scanner: Scanner, address:
         ),
         *(
             b"okhttp/4.9.3.1",
+            b"lib@^8.8.8.8",
+            b"@scope/lib@8.8.8.8",
+            b"example.com/team/app:8.8.8.8@sha256",
+            b"~[app.jar!/:8.8.8.8]",
             b"lib-8.8.8.8.jar",
             b"8.8.8.8-rc1",
             b"8.8.8.8.8",

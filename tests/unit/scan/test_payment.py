@@ -104,6 +104,43 @@ def test_other_groups_are_no_card(scanner: Scanner, text: bytes) -> None:
     assert scanner.scan(text).findings == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"4111.1111.1111.1111", b"411111 1111111111", b"41111111 11111111", b"4111  1111  1111  1111"),
+        *(b"4111/1111/1111/1111", b"4111_1111_1111_1111", b"4111 - 1111 - 1111 - 1111", b"3782.822463.10005"),
+        *(b"4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", b"3-7-8-2-8-2-2-4-6-3-1-0-0-0-5"),
+        *("4111\u00a01111\u00a01111\u00a01111".encode(), "4111\u20131111\u20131111\u20131111".encode()),
+    ],
+)
+def test_beside_a_word_a_card_number_may_be_written_in_many_ways(scanner: Scanner, text: bytes) -> None:
+    for around in (b"Card %s was charged", b'{"card": "%s"}', b"visa: %s 12/30"):
+        found = scanner.scan(around % text).findings
+        assert [(each.class_, each.end - each.start) for each in found] == [("payment.card", len(text))]
+
+
+@pytest.mark.parametrize("before", [b"order 12345 ", b"2026-11-22 ", b"exp 12/2027 ", b"qty 1 "])
+def test_another_number_may_stand_before_groups_as_on_cards(scanner: Scanner, before: bytes) -> None:
+    text = before + b"4111 1111 1111 1111"
+
+    assert [text[each.start : each.end] for each in scanner.scan(text).findings] == [b"4111 1111 1111 1111"]
+
+
+@pytest.mark.parametrize("key", [b"gtin", b"trackingNumber", b"serial_no", b"offset"])
+def test_a_number_of_goods_is_a_card_only_where_it_says_so(scanner: Scanner, key: bytes) -> None:
+    assert scanner.scan(b'{"%s": "%s"}' % (key, CARD)).findings == []
+    assert len(scanner.scan(b'{"%s": "card %s"}' % (key, CARD)).findings) == 1
+
+
+@pytest.mark.parametrize("separator", [b" ", b"-", "\u00a0".encode()])
+def test_under_its_name_an_iban_may_have_any_space(scanner: Scanner, separator: bytes) -> None:
+    text = separator.join([b"DE89", b"3704", b"0044", b"0532", b"0130", b"00"])
+
+    found = scanner.scan(b"IBAN: %s, BIC follows" % text).findings
+
+    assert [(each.detector, each.end - each.start) for each in found] == [("iban", len(text))]
+
+
 @pytest.mark.parametrize("digits", [b"4222222222222", b"4000000000000000006", b"676700000000"])
 def test_numbers_of_other_lengths_count_beside_a_word_alone(scanner: Scanner, digits: bytes) -> None:
     for text in (b'{"cardNumber": "%s"}', b"debit card %s", b"pan=%s", b"Visa: %s", b'"cards": ["%s"]'):

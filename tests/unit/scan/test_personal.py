@@ -55,6 +55,7 @@ def test_an_address_is_found_wherever_it_stands(found: Found, address: str, arou
         "j@xn--fsqu00a.xn--0zwm56d",
         "o'neill@example.com",
         "a@b.co",
+        "-jane@example.com",
         "x" * 64 + "@example.com",
         "jane@a.b.c.d.e.f.example.museum",
     ],
@@ -93,6 +94,9 @@ def test_addresses_side_by_side_are_all_found(found: Found) -> None:
         b"a@b.c",
         b"a.@b.com",
         b"image@sha256:0123abcd",
+        b'{"messageId": "<CAF=abc123+xyz@mail.example.com>"}',
+        b"In-Reply-To: <1$ab@mail.example.com>\r\n",
+        b"References: <1@mail.example.com> <2@mail.example.com>",
     ],
 )
 def test_what_only_has_an_at_sign_is_no_address(found: Found, text: bytes) -> None:

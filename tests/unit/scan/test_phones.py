@@ -85,6 +85,11 @@ def test_a_word_may_stand_beside_in_many_ways(found: Found, text: bytes) -> None
         b'{"epoch": 1700000000000, "price": 1234.5678901, "version": "212.345.678"}',
         b"550e8400-e29b-41d4-a716-446655440000",
         b"SKU-482-913-4471",
+        b'{"partNumber": "415-555-0132"}',
+        b"<sku>415-555-0132</sku>",
+        b"part no. 415-555-0132",
+        b'{"pos": "+48.2082-016.3738/"}',
+        b'{"pos": "+7.8177-56.8033/"}',
         b"4111-1111-1111-1111",
         b"192.168.100.200",
         b'{"hotel": 4155550132, "phone_model": 4155550132, "mobile_session": 4155550132}',
@@ -93,6 +98,8 @@ def test_a_word_may_stand_beside_in_many_ways(found: Found, text: bytes) -> None
         b"+1 000 000 0000",
         b"EE 7D 07 05 97 32 66 AC",
         b"7d 07 05 97 32 66 00",
+        b"05 99 52 59 43 b7 19 7f",
+        b"05 99 52 59 43 AC",
     ],
 )
 def test_other_numbers_are_none(found: Found, text: bytes) -> None:
@@ -106,6 +113,7 @@ def test_other_numbers_are_none(found: Found, text: bytes) -> None:
         (b"415-555-0132 x89", b"415-555-0132"),
         (b"1-415-555-0132.", b"1-415-555-0132"),
         (b"(415)555-0132/", b"(415)555-0132"),
+        (b"06 39 98 12 34 Appelez-moi", b"06 39 98 12 34"),
     ],
 )
 def test_what_follows_a_number_is_no_part_of_it(found: Found, text: bytes, expected: bytes) -> None:

@@ -79,6 +79,7 @@ def test_a_path_does_not_fit(pattern: str, path: str) -> None:
         ("$.jane@example", "write .* in"),
         ("$.a b", "write .* in"),
         ("$.k12345", "write .* in"),
+        ("$.k4111-1111-1111-1111", "write .* in"),
     ],
 )
 def test_a_path_that_would_never_fit_is_refused(text: str, way_out: str) -> None:

@@ -73,6 +73,22 @@ def test_a_jwt_ends_where_its_last_part_ends(find: Find) -> None:
         assert ("jwt", token) in find(text)
 
 
+@pytest.mark.parametrize("before", [b"JWT_", b"bearer-", b"v1.", b"s:"])
+def test_a_jwt_may_follow_a_word_that_names_it(find: Find, before: bytes) -> None:
+    token = b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0." + FILLER[:43]
+
+    assert ("jwt", token) in find(before + token)
+
+
+@pytest.mark.parametrize(
+    "header", [b'{"alg":"ES256"}', b'{\r\n"alg":"ES256"}', b'{\t"alg":"ES256"}', b'{ "alg":"ES256"}']
+)
+def test_the_header_of_a_jwt_may_be_written_with_any_space(find: Find, header: bytes) -> None:
+    token = base64.urlsafe_b64encode(header).rstrip(b"=") + b".eyJzdWIiOiIxIn0." + FILLER[:43]
+
+    assert find(b'{"note": "' + token + b'"}') == [("jwt", token)]
+
+
 @pytest.mark.parametrize("name", ["github_token", "npm_token", "atlassian_token"])
 def test_a_token_with_a_wrong_checksum_is_told_apart(find: Find, name: str) -> None:
     (row,) = (row for row in TOKENS if row.name == name)
@@ -99,6 +115,26 @@ def test_the_secret_behind_an_access_key_id_is_found_with_it(find: Find) -> None
         ("aws_access_key_id", b"AKIAIOSFODNN7ABCDEFG"),
         ("aws_secret_access_key", secret),
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b'os.environ["AWS_SECRET_ACCESS_KEY"] = "%s"', b'setenv("AWS_SECRET_ACCESS_KEY", "%s", 1)'),
+        *(b"- name: AWS_SECRET_ACCESS_KEY\n  value: %s", b'<add key="AwsSecretKey" value="%s"/>'),
+        *(b"AWS Secret Access Key [None]: %s", b"const AWS_SECRET_ACCESS_KEY = `%s`;"),
+        *(b"AKIAIOSFODNN7ABCDEFG\n%s", b"aws configure set aws_secret_access_key %s"),
+    ],
+)
+def test_a_secret_of_aws_is_found_as_one_in_code_and_configuration(find: Find, text: bytes) -> None:
+    assert ("aws_secret_access_key", FILLER[:40]) in find(text % FILLER[:40])
+
+
+def test_a_token_of_a_short_prefix_may_follow_an_underscore(find: Find) -> None:
+    row = next(row for row in TOKENS if row.name == "github_token")
+    token = row.examples[1].removeprefix(b"using ").removesuffix(b" now")
+
+    assert ("github_token", token) in find(b"ci_" + token)
 
 
 def test_forty_hex_digits_are_a_digest_rather_than_a_secret_of_aws(find: Find) -> None:

@@ -121,6 +121,15 @@ def test_of_a_damaged_file_what_comes_before_is_scanned(
     assert text.startswith(f"{damaged}: it is damaged")
 
 
+def test_of_a_small_file_that_was_cut_what_is_there_is_scanned(
+    tmp_path: Path, found_in: Callable[..., list[tuple[str, int]]], problems: Problems
+) -> None:
+    cut = write(tmp_path / "a.log.gz", gzip.compress(b"tag=abc;\ntag=def;\n")[:-8])
+    assert found_in(cut) == [(cut, 0), (cut, 1)]
+    (text,) = problems.texts()
+    assert text.startswith(f"{cut}: it is damaged")
+
+
 def test_a_codec_that_is_not_installed_is_told(
     tmp_path: Path,
     found_in: Callable[..., list[tuple[str, int]]],

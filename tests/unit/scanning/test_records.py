@@ -48,6 +48,15 @@ def told(data: bytes, shape: Shape, inspector: Inspector) -> list[tuple[int, int
         ("a.json", b"\xff\n\xff", DOCUMENT),
         ("a.log", b'{"a": 1}\n{"a": 2}\n', LINES),
         ("a.log", b"2026-01-01 started\n2026-01-01 ended\n", TEXT),
+        ("a.log", b"[INFO] started\n[INFO] ended\n", TEXT),
+        ("a.log", b"[2026-01-01 10:00] started\nended\n", TEXT),
+        ("a.log", b"{id} was replaced\nended\n", TEXT),
+        ("a.ini", b"[section]\nname = 1\n", TEXT),
+        ("a", b'{"a": 1,\n"b": 2}\n', DOCUMENT),
+        ("a", b'{"a":\r\n[1,\r\n2]}', DOCUMENT),
+        ("a", b"[\n{\n}\n]\n", DOCUMENT),
+        ("a", b"[" * 10_000 + b"\n1", DOCUMENT),
+        ("a", b"[" + b"9" * 10_000 + b"\n]", DOCUMENT),
         ("a.gz", b"one\ntwo\n", TEXT),
         ("-", b"caf\xe9\nlatin\n", TEXT),
         ("-", b' {"a": 1}', DOCUMENT),
@@ -101,6 +110,27 @@ def test_of_text_a_finding_belongs_to_the_line_where_it_begins(inspector: Inspec
 
 def test_a_document_is_one_record(inspector: Inspector) -> None:
     assert told(b'{\n"a": "tag=abc;"\n}', DOCUMENT, inspector) == [(0, 12, 16)]
+
+
+@pytest.mark.parametrize("asked", Format)
+@pytest.mark.parametrize("data", [b"a,b\ntag=abc;,2\n", b'["tag=abc;"]', b'{"a":\n"tag=abc;"}'])
+def test_what_is_not_in_the_format_that_was_asked_for_is_found_all_the_same(
+    inspector: Inspector, asked: Format, data: bytes
+) -> None:
+    assert len(told(data, recognise("-", data, asked), inspector)) == 1
+
+
+@pytest.mark.parametrize("asked", [Format.MESSAGEPACK, Format.REGISTRY])
+def test_what_is_in_the_format_that_was_asked_for_is_read_as_that(asked: Format) -> None:
+    class Noting(Inspector):
+        def inspect(self, *_: object, format: Format = Format.AUTO, **__: object) -> Any:  # noqa: A002 - its name
+            formats.append(format)
+            return Scan()
+
+    formats: list[Format] = []
+    data = {Format.MESSAGEPACK: b"\x81\xa1a\xa1b", Format.REGISTRY: b"\0\0\0\0\1\2a"}[asked]
+    assert list(scan_stream(io.BytesIO(data), recognise("-", data, asked), Noting([]))) == []
+    assert formats == [asked]
 
 
 @pytest.mark.parametrize("shape", [DOCUMENT, Shape(Cut.WHOLE, Format.BYTES)])

@@ -190,6 +190,16 @@ def test_a_scan_that_follows_goes_on(topic: Topic) -> None:
         assert len(topic.run(scan, until=2)) == 2
 
 
+def test_a_group_with_offsets_of_others_is_left_alone(topic: Topic) -> None:
+    topic.send(*[b"tag=abc;"] * 3)
+    theirs = Consumer({**topic.settings, "group.id": topic.name})
+    theirs.commit(offsets=[TopicPartition(topic.name, 0, 1)], asynchronous=False)
+    theirs.close()
+    with pytest.raises(ConfigurationError, match="--group"):
+        topic.opened()
+    assert topic.committed() == (1, None)
+
+
 def test_a_property_that_is_ours_or_unknown_is_refused_and_no_value_repeated(topic: Topic) -> None:
     for name in ("group.id", "enable.auto.commit", "no.such.thing", "security.protocol"):
         with pytest.raises(ConfigurationError, match=re.escape(name)) as raised:

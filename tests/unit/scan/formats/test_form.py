@@ -133,3 +133,9 @@ def test_each_place_lies_somewhere(body: bytes, data: st.DataObject) -> None:
     assert 0 <= begin < stop <= len(body)
     assert FormView(body[begin:stop]).data == view.data[start:end]
     assert view.paths([(start, end)])[0].startswith("$")
+
+
+def test_a_name_that_holds_a_finding_is_shown_in_no_path() -> None:
+    view = FormView(b"AKIAIOSFODNN7EXAMPLE=x&b=y")
+
+    assert view.paths([(0, 20), (21, 22), (25, 26)]) == ["$.*", "$.*", "$.b"]

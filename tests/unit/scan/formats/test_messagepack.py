@@ -36,6 +36,19 @@ def view_of(document: Any) -> MessagePackView:
     return MessagePackView(msgpack.packb(document))
 
 
+def test_a_name_that_holds_a_finding_is_shown_in_no_path() -> None:
+    view = view_of({"AKIAIOSFODNN7EXAMPLE": {"a": "x", "b": ["y"]}, "c": "z"})
+    spans = [(at, at + 1) for at in map(view.data.index, (b"AKIA", b"x", b"y", b"z"))]
+
+    assert view.paths(spans) == ["$.*", "$.*.a", "$.*.b[0]", "$.c"]
+
+
+def test_a_place_deeper_than_paths_go_has_none() -> None:
+    view = MessagePackView(b"\x91" * 101 + b"\xa1x")
+
+    assert view.paths([(len(view.data) - 3, len(view.data) - 2)]) == [""]
+
+
 def extension(length: int) -> bytes:
     packer = msgpack.Packer(autoreset=False)
     packer.pack_ext_type(5, b"x" * length)

@@ -116,6 +116,14 @@ def test_what_has_other_parts_or_no_algorithm_is_no_jwt(token: str) -> None:
     assert not jwt(token)
 
 
+def test_a_jwt_whose_header_is_damaged_is_one_if_its_claims_can_be_read() -> None:
+    damaged = base64.urlsafe_b64encode(b'{"alg":"HS256","\x12yp":"JWT"}').decode().rstrip("=")
+
+    assert jwt(f"{damaged}.{CLAIMS}.c2ln")
+    assert not jwt(f"{damaged}.c29tZXRoaW5n.c2ln")
+    assert not jwt(f"{damaged}.{CLAIMS}.")
+
+
 @pytest.mark.parametrize("raw", [b"jane:s3cret", b"api:", b":only", "jané:ü".encode(), b"jane:\xff\xfe"])
 def test_user_and_password_are_credentials(raw: bytes) -> None:
     assert basic_credentials(base64.b64encode(raw).decode())
