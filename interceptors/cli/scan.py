@@ -85,15 +85,13 @@ def scan(
         raise ConfigurationError("nothing to scan; name files, folders, - or kafka://host:port/topic")
     options = Options(format_, policy, channel, group, _named(properties or []), follow)
     problems, tally = Problems(), Tally()
-    try:
+    with _ended_early(problems):
         for found in scan_targets(
             targets, options, problems=problems, progress=_progress, written=sys.stdout.flush
         ):
             tally.add(found)
             if not summary:
                 sys.stdout.write((found.as_json() if as_json else found.as_line()) + "\n")
-    except KeyboardInterrupt:
-        problems.add("interrupted; not all was scanned")
     if summary:
         _summarize(tally, as_json=as_json)
     elif not as_json:
@@ -102,6 +100,22 @@ def scan(
     for text in texts:
         typer.echo(f"error: {text}", err=True)
     raise typer.Exit(2 if texts else bool(tally.total))
+
+
+@contextmanager
+def _ended_early(problems: Problems) -> Iterator[None]:
+    """Say why a scan did not come to its end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        problems.add("interrupted; not all was scanned")
+    except BrokenPipeError:
+        raise  # nobody reads on
+    except OSError as error:
+        raise ConfigurationError(
+            f"the standard output can't be written ({error.strerror}), and not all was scanned; give it "
+            "another place"
+        ) from None
 
 
 def _summarize(tally: Tally, *, as_json: bool) -> None:

@@ -44,6 +44,9 @@ def find_files(names: Iterable[str], problems: Problems) -> list[File]:
     """
     files: list[File] = []
     for name in names:
+        if name == STANDARD_INPUT and sys.stdin is None:
+            problems.add("-: the standard input is closed; pipe something into it, or name a file")
+            continue
         try:
             status = None if name == STANDARD_INPUT else os.stat(name)  # noqa: PTH116 - as it was named
         except OSError as error:

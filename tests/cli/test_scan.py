@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import importlib
 import io
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -201,6 +203,19 @@ def test_a_scan_that_is_interrupted_is_an_error(
     result = invoke("scan", orders)
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == "error: interrupted; not all was scanned"
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 2), (errno.EPIPE, 1)])
+def test_an_output_that_cannot_be_written_is_an_error_unless_nobody_reads_on(
+    invoke: Callable[..., Result], orders: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    def unwritable(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(scan_module, "scan_targets", unwritable)
+    result = invoke("scan", orders)
+    assert result.exit_code == status
+    assert ("give it another place" in result.stderr) is (status == 2)
 
 
 @pytest.mark.parametrize("kind", ["terminal", "file"])

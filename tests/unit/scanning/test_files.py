@@ -153,6 +153,15 @@ def test_standard_input_is_a_file(
     assert not stdin.buffer.closed
 
 
+def test_a_standard_input_that_is_closed_is_told(
+    found_in: Callable[..., list[tuple[str, int]]], problems: Problems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert found_in("-") == []
+    (text,) = problems.texts()
+    assert text.startswith("-: the standard input is closed; ")
+
+
 def test_all_bytes_that_are_read_are_told(
     tmp_path: Path, found_in: Callable[..., list[tuple[str, int]]]
 ) -> None:
