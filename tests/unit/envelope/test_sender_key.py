@@ -147,3 +147,23 @@ def test_what_is_remembered_is_bounded_and_holds_no_single_message(
         key.associated_data(Level.MESSAGE, Binding("orders", message_id=f"m-{number}"))
 
     assert [len(bound) for bound in key._bound] == [0, 1, 4]
+
+
+def test_a_digest_is_the_same_for_the_same_identifier_and_key_alone() -> None:
+    key = derive_sender_key(bytes(range(32)), "acme", "checkout")
+    same = derive_sender_key(bytes(range(32)), "acme", "checkout")
+    other = derive_sender_key(bytes(range(32)), "globex", "checkout")
+
+    assert key.digest(b"a@example.com") == key.digest(b"a@example.com") == same.digest(b"a@example.com")
+    assert (
+        len({key.digest(b"a@example.com"), key.digest(b"b@example.com"), other.digest(b"a@example.com")}) == 3
+    )
+
+
+def test_a_digest_is_what_an_implementation_from_the_page_makes() -> None:
+    key = derive_sender_key(bytes(range(32)), "acme", "checkout")
+    info = b"\x00\x1ainterceptors/v1/identifier"
+    # HKDF-Expand (RFC 5869) of one block is an HMAC of the info and the counter.
+    derived = hmac.digest(key.key, info + b"\x01", "sha256")
+
+    assert key.digest(b"a@example.com") == hmac.digest(derived, b"a@example.com", "sha256")
