@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from re import _parser  # type: ignore[attr-defined]  # the only one who knows how wide a pattern is
-from typing import TYPE_CHECKING
+from re import _constants, _parser  # type: ignore[attr-defined]  # the only ones who know what a pattern is
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from interceptors.scan.finding import Validation
 
 Validator = Callable[[re.Match[bytes]], bool]
@@ -145,6 +147,27 @@ def width_of(trigger: str) -> int:
     if narrow != wide:
         raise ValueError(f"{trigger!r} has no fixed width; write one trigger for each")
     return wide
+
+
+def literal_in(trigger: str) -> bytes:
+    """Give the longest literal text that each match of a trigger holds; empty for none.
+
+    Args:
+        trigger: the regular expression; whether case counts is not said.
+    """
+    runs = [bytearray()]
+
+    def walk(steps: Iterable[tuple[object, Any]]) -> None:
+        for kind, what in steps:
+            if kind is _constants.LITERAL:
+                runs[-1].append(what)
+            elif kind is _constants.SUBPATTERN:
+                walk(what[-1])
+            else:  # more than one text is possible here, or none
+                runs.append(bytearray())
+
+    walk(_parser.parse(trigger.encode("ascii")))
+    return bytes(max(runs, key=len))
 
 
 def widest(pattern: str) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
+from interceptors.scan.detector import literal_in
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,7 +23,10 @@ class Engine(Protocol):
 
 
 class StdlibEngine:
-    """Looks for one trigger after the other with `re`: slow, and so simple that others are held to it."""
+    """Looks for one trigger after the other with `re`: slow, and so simple that others are held to it.
+
+    A trigger that holds some literal text is looked for only where that is, in any case.
+    """
 
     def __init__(self, triggers: Sequence[str]) -> None:
         """Compile the triggers.
@@ -29,12 +34,17 @@ class StdlibEngine:
         Args:
             triggers: regular expressions of one width each.
         """
-        self._patterns = [re.compile(trigger.encode("ascii")) for trigger in triggers]
+        self._patterns = [
+            (re.compile(trigger.encode("ascii")), literal_in(trigger).lower()) for trigger in triggers
+        ]
 
     def hits(self, data: bytes) -> list[Hit]:
         """Give each end of each match of each trigger, in the order of their ends."""
         hits: list[Hit] = []
-        for number, pattern in enumerate(self._patterns):
+        lower = data.lower()
+        for number, (pattern, literal) in enumerate(self._patterns):
+            if literal not in lower:
+                continue
             search = pattern.search
             match = search(data)
             while match is not None:

@@ -144,7 +144,8 @@ class Walker:
                 frame = None if mark == _OBJECT else 0
             else:
                 frame = stack.pop() if stack else _TOP
-                kept = min(kept, len(stack))
+                if kept > len(stack):
+                    kept = len(stack)
             at = stop + 1
         stack.append(_moved(frame, structure, at))
         passed = counted = 0

@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from interceptors.scan import Detector, Rule, Unscanned, Validation
+from interceptors.scan.detector import literal_in
 from interceptors.scan.engine import Engine, StdlibEngine
 from interceptors.scan.hyperscan_engine import HyperscanEngine
 from interceptors.scan.scanner import OWN_TRACE_ID, Scanned, Scanner
@@ -137,6 +138,21 @@ def test_what_may_have_to_be_decoded_is_given_apart(engine: type[Engine]) -> Non
 def test_a_rule_that_cannot_be_used_is_refused(trigger: str, pattern: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         Scanner([detector("bad", trigger, pattern)], StdlibEngine)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "literal"),
+    [
+        ("CODE-", b"CODE-"),
+        ("(?i:ab[cd]efg)", b"efg"),
+        (r"\bAKIA[A-Z]{3}", b"AKIA"),
+        ("a{3}", b""),
+        ("[0-9]{2}", b""),
+        ("(?:ab|cd)e", b"e"),
+    ],
+)
+def test_a_literal_is_of_every_match(trigger: str, literal: bytes) -> None:
+    assert literal_in(trigger) == literal
 
 
 def test_threads_scan_at_the_same_time() -> None:
