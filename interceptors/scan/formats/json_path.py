@@ -144,8 +144,7 @@ class Walker:
                 frame = None if mark == _OBJECT else 0
             else:
                 frame = stack.pop() if stack else _TOP
-                if kept > len(stack):
-                    kept = len(stack)
+                kept = min(kept, len(stack))
             at = stop + 1
         stack.append(_moved(frame, structure, at))
         passed = counted = 0
