@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from interceptors.scan.detector import Detector, after_word, checked
+from interceptors.scan.detector import Detector, Rule, after_word, checked
 from interceptors.scan.detectors.national_rules import alone
 from interceptors.scan.detectors.things import of_no_thing
 from interceptors.scan.finding import Validation
@@ -19,14 +17,12 @@ from interceptors.scan.validators.national_americas import (
     us_ssn,
 )
 
-if TYPE_CHECKING:
-    from interceptors.scan.detector import Rule
-
 _REST = (
     r"(?:[ _.#(/-]{0,2}[A-Za-z\x80-\xff]{1,24}+(?![0-9])){0,4}[ _.#()-]{0,2}"  # whole words: `number is`
     r"""(?:",[ ]?"(?i:value|number|no|id|text)(?="))?"""  # `"type": "SSN", "value": …`
 )
 _END = r"(?![0-9A-Za-z_@]|[.+-][0-9A-Za-z])"
+_DASHED = "[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}"
 _MBI_LETTER = "[AC-HJKMNP-RT-Y]"
 _MBI_EITHER = "[0-9AC-HJKMNP-RT-Y]"
 
@@ -50,9 +46,11 @@ NATIONAL_AMERICAS = (
         name="us_ssn",
         class_="personal.national_id",
         rules=(
-            _written("[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}"),
+            _written(_DASHED),
             _written("[0-8][0-9]{2} [0-9]{2} [0-9]{4}", apart=" "),
             _written("987-65-432[0-9]"),
+            # Where a text has lost its blanks, a word of lower-case letters may stand right before it.
+            Rule((_DASHED,), f"(?<=[a-z]{{3}})(?P<id>{_DASHED}){_END}"),
             _named(
                 "ssn",
                 "s.s.n",
@@ -73,6 +71,7 @@ NATIONAL_AMERICAS = (
             b'{"customerSSN": 123456789}',
             b"social_security_number=123 45 6789&x=1",
             b"SSN/TIN: 123456789",
+            b"the number123-45-6789 is hers",
         ),
         counter_examples=(
             b'{"id": "666-45-6789"}',
@@ -80,6 +79,8 @@ NATIONAL_AMERICAS = (
             b"ISBN 978-3-16-148410-0",
             b'{"ssn": "000456789"}',
             b"part 12-123-45-6789",
+            b"REF123-45-6789",
+            b"item-a123-45-6789",
         ),
     ),
     Detector(
