@@ -241,10 +241,13 @@ async def test_a_call_and_its_answer_are_one_trace(
     *,
     reply_to: str,
 ) -> None:
+    handling_ended = asyncio.Event()
+
     async def answer(message: TracedMessage) -> None:
         async with message.process():
             assert message.reply_to
             await publish(receiving, message.reply_to, b"answer", correlation_id=message.correlation_id)
+        handling_ended.set()
 
     await (await declared(receiving, name)).consume(answer)
     if reply_to == "amq.gen":
@@ -259,6 +262,7 @@ async def test_a_call_and_its_answer_are_one_trace(
     scope.leave()
     async with asyncio.timeout(DEADLINE):
         answered = await answers.get()
+        await handling_ended.wait()  # the answer may be here before its publisher has its confirmation
 
     assert (answered.body, answered.correlation_id, verdict(answered)) == (b"answer", "7", "fresh")
     assert (answered.receipt.sender, answered.receipt.channel.name) == ("billing", reply_to)
