@@ -10,6 +10,8 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_ARGS ?=
+# Each has brokers of its own.
+WORKERS ?= 2
 # `make constraints UPGRADE=--upgrade` takes the newest; without it, what is pinned stays where it may.
 UPGRADE ?=
 
@@ -34,7 +36,7 @@ demo: $(VENV)/.demo $(VENV)/.wheel ## the demonstration; DEMO_ARGS goes to `inte
 .PHONY: test
 test: $(VENV)/.test $(VENV)/.wheel brokers ## all tests, on the installed wheel; BROKERS=none does without brokers
 	@mkdir -p .cache
-	@$(BIN)/pytest --cov --cov-context=test --cov-report= $(if $(MAKE_TERMOUT),--color=yes) | tee .cache/pytest.log
+	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --cov --cov-context=test --cov-report= $(if $(MAKE_TERMOUT),--color=yes) | tee .cache/pytest.log
 	@$(BIN)/python tests/coverage_by_module.py
 	@tail -n 1 .cache/pytest.log
 
@@ -51,7 +53,7 @@ docs: $(VENV)/.docs ## the documentation, into site/
 
 .PHONY: bench
 bench: $(VENV)/.bench $(VENV)/.wheel ## the benchmarks, one after the other
-	@for benchmark in envelope pipeline scan hop hop_rabbitmq task_celery; do $(BIN)/python benchmarks/$$benchmark.py; done
+	@for benchmark in envelope pipeline scan hop hop_rabbitmq task_celery robustness; do $(BIN)/python benchmarks/$$benchmark.py; done
 
 .PHONY: brokers
 brokers: $(VENV)/.test ## fetch what the tests' brokers run on

@@ -1,34 +1,41 @@
 """A hop over RabbitMQ: bare aio-pika, and the same client traced, on the embedded broker.
 
-Each operation publishes a message of 1 KB, with a publisher confirm, and handles it in a callback that
-acknowledges it. The traced side seals and verifies, makes each message's process span current, and records
-the spans of sending, processing and acknowledging. OpenTelemetry's instrumentation of aio-pika runs beside
-them, in clear. The broker runs in a process of its own, so that its work is in nobody's CPU.
+Each operation publishes a message of clean JSON, 1 KB, with a publisher confirm, and handles it in a callback
+that acknowledges it. The traced sides seal and verify, make each message's process span current, and record
+the spans of sending, processing and acknowledging; one of them scans the message on its way out and in, too.
+OpenTelemetry's instrumentation of aio-pika runs beside them, in clear. Spans go to the same OTLP backend. It
+and the broker run in processes of their own, so that their work is in nobody's CPU.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from contextlib import AsyncExitStack, contextmanager, nullcontext
+from contextlib import AsyncExitStack, closing, nullcontext
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aio_pika
-from aside import aside, rabbitmq
-from measure import Case, Report, arguments
+from aside import aside, otlp, rabbitmq
+from measure import Case, Report, arguments, goals
 from opentelemetry.instrumentation.aio_pika import AioPikaInstrumentor
-from recording import Counting, counted_provider
+from recording import SCANNED, Backend, Instrumented, Traced
+from scan_data import clean_kilobytes
 
-from interceptors import Tracing, Verdict
-from interceptors.keys import MemoryKeys
+from interceptors import Verdict
 from interceptors.rabbitmq import TracedChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-BODY = os.urandom(1016)
+BODIES = clean_kilobytes(50)
 HEADERS = {"content-type": "application/json", "schema": "order/2"}
+BARE, TRACED, SCANNING, IN_CLEAR = (
+    "aio-pika",
+    "aio-pika, traced",
+    "aio-pika, traced and scanned",
+    "aio-pika, OpenTelemetry in clear",
+)
 
 
 class Side(NamedTuple):
@@ -43,20 +50,20 @@ class Side(NamedTuple):
     """Asserts that the messages were traced."""
 
 
-async def hop(side: Side, times: int) -> list[Any]:
-    """Publish messages, told apart by their first eight bytes, and handle them as they come."""
+async def hop(side: Side, bodies: Sequence[bytes]) -> list[Any]:
+    """Publish messages, and handle them as they come."""
     received: list[Any] = []
     every = asyncio.Event()
 
     async def handle(message: Any) -> None:
         await message.ack()
         received.append(message)
-        if len(received) == times:
+        if len(received) == len(bodies):
             every.set()
 
     tag = await side.queue.consume(handle)
-    for number in range(times):
-        message = aio_pika.Message(number.to_bytes(8) + BODY, headers={**HEADERS})
+    for body in bodies:
+        message = aio_pika.Message(body, headers={**HEADERS})
         await side.exchange.publish(message, side.queue.name)
     await every.wait()
     await side.queue.cancel(tag)
@@ -68,60 +75,39 @@ async def connected(url: str, opened: AsyncExitStack) -> Any:
     return await connection.channel()
 
 
-async def bare(name: str, queue: str, url: str, opened: AsyncExitStack) -> Side:
+async def bare(name: str, url: str, opened: AsyncExitStack) -> Side:
     channel = await connected(url, opened)
-    return Side(name, channel.default_exchange, await channel.declare_queue(queue))
+    return Side(name, channel.default_exchange, await channel.declare_queue(name))
 
 
-async def traced(url: str, opened: AsyncExitStack) -> Side:
-    sink, keys = Counting(), MemoryKeys("checkout")
-    checkout = Tracing.for_development("checkout", keys=keys, sink=sink)
-    billing = Tracing.for_development("billing", keys=keys, sink=sink)
-    sends = TracedChannel(await connected(url, opened), checkout)
-    receives = TracedChannel(await connected(url, opened), billing)
-
-    @contextmanager
-    def around() -> Iterator[None]:
-        yield
-        checkout.flush()
-        billing.flush()
+async def traced(
+    name: str, url: str, backend: Backend, opened: AsyncExitStack, policy: Mapping[str, object] | None = None
+) -> Side:
+    ours = opened.enter_context(closing(Traced(backend, policy)))
+    sends = TracedChannel(await connected(url, opened), ours.checkout)
+    receives = TracedChannel(await connected(url, opened), ours.billing)
 
     def check(received: list[Any]) -> None:
         assert all(message.receipt.verdict is Verdict.FRESH for message in received)
-        assert sink.taken() >= 3 * len(received) - 1  # the last one's handler may still be on its way out
+        assert ours.taken() >= 3 * len(received) - 1  # the last one's handler may still be on its way out
 
-    return Side(
-        "aio-pika, traced", sends.default_exchange, await receives.declare_queue("traced"), around, check
-    )
+    return Side(name, sends.default_exchange, await receives.declare_queue(name), ours.around, check)
 
 
-async def instrumented(url: str, opened: AsyncExitStack) -> Side:
-    """Under OpenTelemetry's instrumentation. It patches classes: for its rounds only."""
-    sink = Counting()
-    provider = counted_provider(sink)
-    instrumentor = AioPikaInstrumentor()
-
-    @contextmanager
-    def around() -> Iterator[None]:
-        instrumentor.instrument(tracer_provider=provider, skip_dep_check=True)
-        try:
-            yield
-        finally:
-            instrumentor.uninstrument()
-            provider.force_flush()
+async def instrumented(name: str, url: str, backend: Backend, opened: AsyncExitStack) -> Side:
+    theirs = opened.enter_context(closing(Instrumented(backend, AioPikaInstrumentor())))
 
     def check(received: list[Any]) -> None:
         assert all("traceparent" in message.headers for message in received)
-        assert sink.taken() >= 2 * len(received) - 1
+        assert theirs.taken() >= 2 * len(received) - 1
 
-    side = await bare("aio-pika, OpenTelemetry in clear", "in-clear", url, opened)
-    return side._replace(around=around, check=check)
+    return (await bare(name, url, opened))._replace(around=theirs.around, check=check)
 
 
 def case(runner: asyncio.Runner, side: Side) -> Case:
     def run(times: int) -> list[Any]:
         with side.around():
-            return runner.run(hop(side, times))
+            return runner.run(hop(side, [*islice(cycle(BODIES), times)]))
 
     def check(received: list[Any]) -> object:
         side.check(received)
@@ -130,21 +116,23 @@ def case(runner: asyncio.Runner, side: Side) -> Case:
     return Case(side.name, run, check)
 
 
-async def sides(url: str, opened: AsyncExitStack) -> list[Side]:
+async def sides(url: str, backends: str, opened: AsyncExitStack) -> list[Side]:
     return [
-        await bare("aio-pika", "bare", url, opened),
-        await traced(url, opened),
-        await instrumented(url, opened),
+        await bare(BARE, url, opened),
+        await traced(TRACED, url, Backend(backends, "traced"), opened),
+        await traced(SCANNING, url, Backend(backends, "scanned"), opened, SCANNED),
+        await instrumented(IN_CLEAR, url, Backend(backends, "in-clear"), opened),
     ]
 
 
 def main() -> None:
     report = Report(arguments(__doc__, rounds=9, operations=500).parse_args())
-    with aside(rabbitmq) as url, asyncio.Runner() as runner:
+    with aside(otlp) as backends, aside(rabbitmq) as url, asyncio.Runner() as runner:
         opened = AsyncExitStack()
         try:
-            cases = [case(runner, side) for side in runner.run(sides(url, opened))]
-            report.compare("a message published and confirmed, handled and acknowledged", cases)
+            cases = [case(runner, side) for side in runner.run(sides(url, backends, opened))]
+            rows = report.compare("a message published and confirmed, handled and acknowledged", cases)
+            goals(report, rows, ours=TRACED, scanning=SCANNING, theirs=IN_CLEAR)
         finally:
             runner.run(opened.aclose())
     report.write()

@@ -38,7 +38,7 @@ from interceptors.message import Message
 from interceptors.pipeline import Receipt
 from interceptors.policy import Channel
 from interceptors.replay import ReplayWindow, Verdict
-from interceptors.spans import Origin, Outbox, Recorder
+from interceptors.spans import Operation, Origin, Outbox, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,7 @@ def steps() -> list[Case]:
     """Give the steps of a message bound to its channel, each apart; the first is the whole."""
     key = derive_sender_key(os.urandom(32), "acme", "checkout")
     sealer, opener, keys, window = Sealer(key), Opener(), KeySet([key]), ReplayWindow()
-    recorder, outbox = Recorder("checkout", Outbox(Counting()), time.time_ns), Outbox(Counting())
+    recorder, outbox = Recorder("checkout", [Outbox(Counting())], time.time_ns), Outbox(Counting())
     context, channel, binding = new_root(), Channel(TOPIC), Binding(TOPIC)
     now = time.time_ns() // 1_000_000
     envelope, _ = sealer.seal(context, channel.level, binding, now)
@@ -123,11 +123,11 @@ def steps() -> list[Case]:
     headers = [*HEADERS, (HEADER_NAME, envelope)]
     tracing = Tracing.for_development("checkout")
     ids = (number.to_bytes(40) for number in count())
-    span = recorder.sending("kafka", channel, context, origin, time.time_ns())
+    span = recorder.sending(Operation.SEND, "kafka", channel, context, origin, time.time_ns())
     assert span is not None
 
     def send_span() -> None:
-        opened = recorder.sending("kafka", channel, context, origin, time.time_ns())
+        opened = recorder.sending(Operation.SEND, "kafka", channel, context, origin, time.time_ns())
         assert opened is not None
         recorder.end(opened, None)
 

@@ -1,34 +1,45 @@
 """A task over Celery: published on the broker in memory, taken from there, and run.
 
-Each operation publishes a task with two arguments, takes its message from the queue, and runs it with what
-Celery's worker runs it with: plain Celery, Celery traced, and Celery under OpenTelemetry's instrumentation,
-in clear. The two record a span for the publishing and one for the run. What a worker does around that (its
+Each operation publishes a task with two arguments, one of them 1 KB of clean JSON, takes its message from the
+queue, and runs it with what Celery's worker runs it with: plain Celery, Celery traced, traced and scanned,
+and under OpenTelemetry's instrumentation, in clear. All but the first record a span for the publishing and
+one for the run, and send them to an OTLP backend in another process. What a worker does around that (its
 loop, its pool, acknowledging) would cost each side the same, and is left out.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aside import aside, otlp
 from celery import Celery
 from celery.app.trace import build_tracer
-from measure import Case, Report, arguments
+from measure import Case, Report, arguments, goals
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
-from recording import Counting, counted_provider
+from recording import SCANNED, Backend, Instrumented, Traced
+from scan_data import clean_kilobytes
 
-from interceptors import Tracing, Verdict, celery
+from interceptors import Verdict, celery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
+
+TEXTS = [body.decode() for body in clean_kilobytes(50)]
+BARE, TRACED, SCANNING, IN_CLEAR = (
+    "Celery",
+    "Celery, traced",
+    "Celery, traced and scanned",
+    "Celery, OpenTelemetry in clear",
+)
 
 
 class Ran(NamedTuple):
     """What a task has seen."""
 
-    result: int
+    result: str
     receipt: Any
     traceparent: Any
 
@@ -46,56 +57,37 @@ class Side(NamedTuple):
     """Asserts that the tasks were traced."""
 
 
-def plain(name: str, queue: str) -> Side:
-    app = Celery(queue, broker="memory://", set_as_current=False)
-    app.conf.update(task_default_queue=queue, task_ignore_result=True)
+def plain(name: str) -> Side:
+    app = Celery(name, broker="memory://", set_as_current=False)
+    app.conf.update(task_default_queue=name, task_ignore_result=True)
     ran: list[Ran] = []
 
-    @app.task(bind=True, name="add", shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
-    def add(self: Any, left: int, right: int) -> None:
-        ran.append(Ran(left + right, self.request.get("receipt"), self.request.get("traceparent")))
+    @app.task(bind=True, name="note", shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
+    def note(self: Any, text: str, number: int) -> None:
+        ran.append(Ran(text[number:], self.request.get("receipt"), self.request.get("traceparent")))
 
-    return Side(name, app, add, ran)
+    return Side(name, app, note, ran)
 
 
-def traced() -> Side:
-    sink = Counting()
-    tracing = Tracing.for_development("shop", sink=sink)
-    side = plain("Celery, traced", "traced")
-    celery.connect(side.app, tracing)
-
-    @contextmanager
-    def around() -> Iterator[None]:
-        yield
-        tracing.flush()
+def traced(name: str, ours: Traced) -> Side:
+    side = plain(name)
+    celery.connect(side.app, ours.checkout)
 
     def check(ran: list[Ran]) -> None:
         assert all(one.receipt.verdict is Verdict.FRESH for one in ran)
-        assert sink.taken() == 2 * len(ran)
+        assert ours.taken() == 2 * len(ran)
 
-    return side._replace(around=around, check=check)
+    return side._replace(around=ours.around, check=check)
 
 
-def instrumented() -> Side:
+def instrumented(name: str, theirs: Instrumented) -> Side:
     """Under OpenTelemetry's instrumentation. It listens to every app, so it does for its rounds only."""
-    sink = Counting()
-    provider = counted_provider(sink)
-    instrumentor = CeleryInstrumentor()  # type: ignore[no-untyped-call]  # it has no types
-
-    @contextmanager
-    def around() -> Iterator[None]:
-        instrumentor.instrument(tracer_provider=provider, skip_dep_check=True)
-        try:
-            yield
-        finally:
-            instrumentor.uninstrument()
-            provider.force_flush()
 
     def check(ran: list[Ran]) -> None:
         assert all(one.traceparent for one in ran)
-        assert sink.taken() == 2 * len(ran)
+        assert theirs.taken() == 2 * len(ran)
 
-    return plain("Celery, OpenTelemetry in clear", "in-clear")._replace(around=around, check=check)
+    return plain(name)._replace(around=theirs.around, check=check)
 
 
 def strategies(side: Side) -> dict[str, Callable[..., Any]]:
@@ -131,7 +123,7 @@ def case(side: Side) -> Case:
         side.ran.clear()
         with side.around():
             for number in range(times):
-                side.task.delay(number, 1)
+                side.task.delay(TEXTS[number % len(TEXTS)], number)
                 message = channel.basic_get(queue, no_ack=True)
                 handle(channel.message_to_python(message), None, None, None, ())
         return [*side.ran]
@@ -145,8 +137,22 @@ def case(side: Side) -> Case:
 
 def main() -> None:
     report = Report(arguments(__doc__, rounds=9, operations=500).parse_args())
-    sides = [plain("Celery", "bare"), traced(), instrumented()]
-    report.compare("a task, published and run", [case(side) for side in sides])
+    with ExitStack() as opened:
+        url = opened.enter_context(aside(otlp))
+
+        def ours(name: str, policy: Mapping[str, object] | None = None) -> Traced:
+            return opened.enter_context(closing(Traced(Backend(url, name), policy)))
+
+        instrumentor = CeleryInstrumentor()  # type: ignore[no-untyped-call]  # it has no types
+        theirs = opened.enter_context(closing(Instrumented(Backend(url, "in-clear"), instrumentor)))
+        sides = [
+            plain(BARE),
+            traced(TRACED, ours("traced")),
+            traced(SCANNING, ours("scanned", SCANNED)),
+            instrumented(IN_CLEAR, theirs),
+        ]
+        rows = report.compare("a task, published and run", [case(side) for side in sides])
+        goals(report, rows, ours=TRACED, scanning=SCANNING, theirs=IN_CLEAR)
     report.write()
 
 

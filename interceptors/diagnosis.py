@@ -30,11 +30,13 @@ from interceptors.policy.yaml_document import parse_document
 from interceptors.replay import ReplayWindow, Verdict
 from interceptors.scan import StdlibEngine, best_engine
 from interceptors.tracing.configuration import Configuration, read_configuration, read_text
+from interceptors.tracing.export import sinks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from interceptors.envelope import SenderKey
+    from interceptors.tracing.export import Export
 
 _TIMEOUT_S = 5.0
 # Kafka's ApiVersions request, version 0: size, key, version, correlation id, no client id.
@@ -107,7 +109,7 @@ def _files(configuration: Configuration) -> Iterator[Check]:
         yield Check(Status.OK, f"policy: {configuration.policy}: channels: {len(document.channels)}")
         yield from _channels(document, configuration, lines, key)
         yield from _engine(document)
-    yield _export(configuration)
+    yield from _export(configuration)
 
 
 def _engine(document: PolicyDocument) -> Iterator[Check]:
@@ -223,7 +225,7 @@ def _shared_places(document: PolicyDocument, policy: Policy) -> Iterator[Check]:
             for name in dict.fromkeys(names):
                 listing[bus, name].append(number)
     for (bus, name), numbers in listing.items():
-        rules = {replace(policy.channels(bus, str(number))[0], name="") for number in numbers}
+        rules = {replace(policy.channels(bus, str(number))[0], name="", shown="") for number in numbers}
         if len(rules) > 1:
             channels = ", ".join(repr(document.channels[number].name) for number in numbers)
             text = (
@@ -281,10 +283,32 @@ def _round_trip(policy: Policy, bus: str, name: str, key: SenderKey) -> list[Che
     return [Check(Status.WRONG, text)]
 
 
-def _export(configuration: Configuration) -> Check:
-    if configuration.export.file is None:
-        return Check(Status.WARNING, "export: no spans are recorded; name a file under `export: file: path:`")
-    path = Path(configuration.export.file.path)
+def _export(configuration: Configuration) -> Iterator[Check]:
+    export = configuration.export
+    if not any((export.file, export.otlp, export.bus)):
+        text = "export: no spans are recorded; name a place under `export`: `file`, `otlp` or `bus`"
+        yield Check(Status.WARNING, text)
+    if export.file is not None:
+        yield _export_file(Path(export.file.path))
+    for name in ("otlp", "bus"):
+        if getattr(export, name) is not None:
+            others = dict.fromkeys({"file", "otlp", "bus"} - {name})
+            yield _export_elsewhere(name, export.model_copy(update=others), configuration)
+
+
+def _export_elsewhere(name: str, export: Export, configuration: Configuration) -> Check:
+    try:
+        sinks = sinks_of(
+            export, service=configuration.service, environment=configuration.environment, seal=lambda _: None
+        )
+    except ConfigurationError as error:
+        return Check(Status.WRONG, f"export: {error}")
+    for sink in sinks:  # a sink connects with its first batch
+        sink.close()
+    return Check(Status.OK, f"export: {name}: holds; no connection was tried")
+
+
+def _export_file(path: Path) -> Check:
     # Only looked at: a file that the service's user has not made may be one that it can't write to.
     if path.exists():
         writable = path.is_file() and os.access(path, os.W_OK)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeVar
 
+from interceptors.bounded import BoundedMap
 from interceptors.envelope import HEADER_NAME
 
 if TYPE_CHECKING:
@@ -35,13 +36,21 @@ CLEAR_TRACE_HEADERS = frozenset(
 """The headers by which others carry a trace in clear, in lower case."""
 _CLEAR_PREFIXES = ("uberctx-", "ot-baggage-")  # baggage of Jaeger and OpenTracing, an entry a header
 
+_LONGEST_KNOWN = 128
+_known: BoundedMap[str, bool] = BoundedMap(1024)
+
 
 def is_clear(name: object) -> bool:
     """Tell whether a header of this name carries a trace in clear."""
     if not isinstance(name, str):
         return False
-    lower = name.lower()
-    return lower in CLEAR_TRACE_HEADERS or lower.startswith(_CLEAR_PREFIXES)
+    clear = _known.get(name)
+    if clear is None:
+        lower = name.lower()
+        clear = lower in CLEAR_TRACE_HEADERS or lower.startswith(_CLEAR_PREFIXES)
+        if len(name) <= _LONGEST_KNOWN:
+            _known.set(name, clear)
+    return clear
 
 
 def envelopes(headers: Iterable[tuple[str, object]]) -> tuple[object, ...]:
@@ -76,21 +85,33 @@ def died_in(queues: Collection[str], headers: Iterable[tuple[str, object]]) -> b
     )
 
 
+def _is_kept_out(name: object) -> bool:
+    """Tell whether nobody may add a header to a sealed message.
+
+    An envelope neither: with the propagator `sealed`, other tracers add one of their own, which belongs to no
+    message, so that what is received would be found invalid.
+    """
+    return name == HEADER_NAME or is_clear(name)
+
+
 class SealedHeaders(list[tuple[str, T]]):
-    """Headers of a sealed message: another tracer that adds its own in clear finds that they don't stay."""
+    """Headers of a sealed message: another tracer that adds its own finds that they don't stay.
+
+    The envelope is among those that it is made from.
+    """
 
     def append(self, header: tuple[str, T]) -> None:
-        """Append a header, unless it carries a trace in clear."""
-        if not is_clear(header[0]):
+        """Append a header, unless it carries a trace."""
+        if not _is_kept_out(header[0]):
             super().append(header)
 
     def extend(self, headers: Iterable[tuple[str, T]]) -> None:
-        """Append headers, but for those that carry a trace in clear."""
-        super().extend(header for header in headers if not is_clear(header[0]))
+        """Append headers, but for those that carry a trace."""
+        super().extend(header for header in headers if not _is_kept_out(header[0]))
 
     def insert(self, index: SupportsIndex, header: tuple[str, T]) -> None:
-        """Insert a header, unless it carries a trace in clear."""
-        if not is_clear(header[0]):
+        """Insert a header, unless it carries a trace."""
+        if not _is_kept_out(header[0]):
             super().insert(index, header)
 
     def __iadd__(self, headers: Iterable[tuple[str, T]]) -> Self:  # type: ignore[misc, override]  # as `extend`
@@ -98,27 +119,36 @@ class SealedHeaders(list[tuple[str, T]]):
         self.extend(headers)
         return self
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be copied and pickled with the envelope."""
+        return type(self), (list(self),)
+
 
 class SealedTable(dict[str, T]):
     """The same for headers that are a table."""
 
-    def __init__(self, headers: Mapping[str, T]) -> None:
-        """Copy headers, but for envelopes and those that carry a trace in clear."""
-        super().__init__(
-            {name: value for name, value in headers.items() if name != HEADER_NAME and not is_clear(name)}
-        )
+    def __init__(self, headers: Mapping[str, T], envelope: T | None = None) -> None:
+        """Copy headers, but for those that carry a trace.
+
+        Args:
+            headers: the headers.
+            envelope: the message's own; None for none.
+        """
+        super().__init__({name: value for name, value in headers.items() if not _is_kept_out(name)})
+        if envelope is not None:
+            super().__setitem__(HEADER_NAME, envelope)
 
     def __setitem__(self, name: str, value: T) -> None:
-        """Set a header, unless it carries a trace in clear."""
-        if not is_clear(name):
+        """Set a header, unless it carries a trace."""
+        if not _is_kept_out(name):
             super().__setitem__(name, value)
 
     def setdefault(self, name: str, value: Any = None) -> Any:  # noqa: ANN401 - as a dict's
-        """Set a header that is not there yet, unless it carries a trace in clear."""
-        return value if is_clear(name) else super().setdefault(name, value)
+        """Set a header that is not there yet, unless it carries a trace."""
+        return self.get(name, value) if _is_kept_out(name) else super().setdefault(name, value)
 
     def update(self, *headers: Any, **more: Any) -> None:  # noqa: ANN401 - whatever a dict takes
-        """Set headers, but for those that carry a trace in clear."""
+        """Set headers, but for those that carry a trace."""
         for name, value in dict(*headers, **more).items():
             self[name] = value
 
@@ -126,3 +156,7 @@ class SealedTable(dict[str, T]):
         """Set headers, as `update` does."""
         self.update(headers)
         return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be copied and pickled with the envelope."""
+        return type(self), (dict(self), self.get(HEADER_NAME))

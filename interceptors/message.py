@@ -6,6 +6,7 @@ of a channel (`policy`).
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -13,27 +14,29 @@ if TYPE_CHECKING:
 
 Coordinate = tuple[str | int | bool, ...]
 
+_LONGEST_ID = 64
+
 
 class Message(NamedTuple):
     """A message as the core sees it. Its `repr` shows neither body nor envelope nor identifiers."""
 
     system: str
-    """The bus, as OpenTelemetry's `messaging.system` names it: `kafka`, `rabbitmq`; or `celery`."""
+    """The bus, as OpenTelemetry's `messaging.system` names it: `kafka`, `rabbitmq`; or `celery`, `taskiq`."""
     destination: str
     """The physical name on the bus: a topic; an exchange where a message is published, a queue where it is
-    consumed; a Celery queue."""
+    consumed; a queue of Celery's or taskiq's."""
     body: object = None
     """The bytes of the body as they travel, None where there are none (a tombstone); anything else is a
     body that was deserialized before we saw it, to which nothing can be bound."""
     type: str = ""
-    """The message type, for buses that have one (AMQP's `type`, a Celery task's name); else empty."""
+    """The message type, for buses that have one (AMQP's `type`, a task's name); else empty."""
     id: str = ""
-    """The message id, for buses that have one (AMQP's `message_id`, a Celery task's id); else empty."""
+    """The message id, for buses that have one (AMQP's `message_id`, a task's id); else empty."""
     envelopes: tuple[object, ...] = ()
     """The value of each header of the envelope's name, whatever their type. Receiving only."""
     coordinate: Coordinate | None = None
     """Where the message lies: (topic, partition, offset) for Kafka, (queue,) for AMQP, (task id, retries) for
-    Celery. Receiving only."""
+    tasks. Receiving only."""
     via: str = ""
     """Another physical name that the message came by: the exchange that an AMQP queue has it from. It counts
     only where the policy lists no channel for the destination. Receiving only."""
@@ -55,3 +58,17 @@ class Message(NamedTuple):
     def __repr__(self) -> str:
         """Show what is not secret."""
         return f"Message(system={self.system!r}, destination={self.destination!r})"
+
+
+def bounded_id(name: str) -> str:
+    """Give what to remember of an id that the publisher may have made as long as he liked.
+
+    Args:
+        name: the id.
+
+    Returns:
+        The id, or the digest of a long one.
+    """
+    if len(name) <= _LONGEST_ID:
+        return name
+    return sha256(name.encode(errors="surrogatepass")).hexdigest()

@@ -23,7 +23,7 @@ from interceptors.policy import Accept, Channel, Emit, Screened, screen
 from interceptors.replay import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from interceptors.context import TraceContext
     from interceptors.envelope import KeySet, Opened, Opener, Sealer
@@ -91,6 +91,8 @@ class Receipt(NamedTuple):
     """What the envelope says, where it is authentic."""
     strict: bool = False
     """Whether any of the channels that the message may be on refuses what may not continue."""
+    labels: Mapping[str, str] | None = None
+    """What travelled with the trace that the channel's policy names; None for nothing."""
 
     @property
     def tenant(self) -> str | None:
@@ -118,6 +120,10 @@ class Receipt(NamedTuple):
     def rejected(self) -> bool:
         """Whether the policy wants this message refused."""
         return self.strict and not (self.verdict is not None and self.verdict.continues)
+
+    def __repr__(self) -> str:
+        """Show no label."""
+        return f"Receipt(channel={self.channel.name!r}, verdict={self.verdict!r}, answer={self.answer!r})"
 
 
 def on_send(
@@ -228,7 +234,9 @@ def on_receive(
         retry_window_ms=channel.retry_window_ms,
         redelivered=message.redelivered,
     )
-    return Receipt(channel, verdict, None, opened, strict)
+    travelled = opened.context.labels
+    labels = channel.labels.admitted(travelled)[0] if travelled and verdict.continues else None
+    return Receipt(channel, verdict, None, opened, strict, labels or None)
 
 
 def on_received(message: Message, receipt: Receipt, *, ticks: Callable[[], int]) -> Screened | None:

@@ -19,5 +19,6 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("celery", "celery") from None
 
 from interceptors.celery.connection import connect
+from interceptors.celery.instrumentation import instrument, uninstrument
 
-__all__ = ["connect"]
+__all__ = ["connect", "instrument", "uninstrument"]

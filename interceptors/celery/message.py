@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from kombu.transport.virtual.exchange import TopicExchange
 
 from interceptors.envelope import HEADER_NAME
 from interceptors.headers import died_in
-from interceptors.message import Message
+from interceptors.message import Message, bounded_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +23,6 @@ _FIXED = frozenset(
     }
 )
 """The headers of a task that Celery itself goes by."""
-_LONGEST_ID = 64
 _topic = TopicExchange(None)
 _DELAY = re.compile(r"^(?:[01]\.){28}")
 """How Celery writes a countdown before a routing key, for RabbitMQ's queues of type quorum."""
@@ -88,7 +86,7 @@ def received(
         type=_text(headers.get("task")),
         id=task_id,
         envelopes=(headers[HEADER_NAME],) if HEADER_NAME in headers else (),
-        coordinate=(_bounded(task_id), retries if isinstance(retries, int) else 0),
+        coordinate=(bounded_id(task_id), retries if isinstance(retries, int) else 0),
         guards=guards,
         redelivered=True if again else flag if isinstance(flag, bool) else None,
         headers=tuple(header for header in headers.items() if header[0] != HEADER_NAME),
@@ -121,10 +119,3 @@ def _routes(key: str, name: str) -> bool:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _bounded(task_id: str) -> str:
-    """Give what to remember of a task's id: the publisher may have made it as long as he liked."""
-    if len(task_id) <= _LONGEST_ID:
-        return task_id
-    return sha256(task_id.encode(errors="surrogatepass")).hexdigest()

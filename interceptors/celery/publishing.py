@@ -104,9 +104,9 @@ class TracedProducer(Delegate):
                 for name in _TABLES:
                     if isinstance(headers.get(name), dict):
                         headers[name] = SealedTable(headers[name])
-                headers = SealedTable(headers)
-            if sending.envelope is not None:
-                headers[HEADER_NAME] = to_text(sending.envelope)
+                headers = SealedTable(
+                    headers, None if sending.envelope is None else to_text(sending.envelope)
+                )
             return self._wrapped.publish(body, headers=headers, **options)
 
 
@@ -140,7 +140,7 @@ def _lost(receipt: Receipt | None) -> Iterator[None]:
     if receipt is None:
         yield
         return
-    scope = Scope(receipt.tenant, receipt.parent)
+    scope = Scope(receipt.tenant, receipt.parent, receipt.labels or {})
     try:
         yield
     finally:

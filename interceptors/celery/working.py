@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("interceptors.celery")
 
 
-def verifying_step(tracing: Tracing) -> type[bootsteps.Step]:
+def verifying_step(tracing: Tracing, is_active: Callable[[], bool]) -> type[bootsteps.Step]:
     """Make the step of a worker's consumer that has each message verified before anything else sees it.
 
     In the main process, which receives every message, so that one memory sees all of them, whichever child
     runs them; and before a message is acknowledged, so that one that the policy refuses can be rejected.
+
+    Args:
+        tracing: the service's tracing.
+        is_active: tells whether the app is still connected; asked for each message.
     """
 
     class Verify(bootsteps.Step):  # type: ignore[misc]  # Celery has no types
@@ -43,7 +47,7 @@ def verifying_step(tracing: Tracing) -> type[bootsteps.Step]:
             def update_strategies() -> None:
                 make()
                 for name, strategy in consumer.strategies.items():
-                    consumer.strategies[name] = _verified(tracing, strategy, consumer)
+                    consumer.strategies[name] = _verified(tracing, strategy, consumer, is_active)
 
             consumer.update_strategies = update_strategies
 
@@ -62,8 +66,10 @@ class _Verified(Delegate):
         self.headers.pop(HEADER_NAME, None)
 
 
-def _verified(tracing: Tracing, strategy: Strategy, consumer: Any) -> Strategy:
+def _verified(tracing: Tracing, strategy: Strategy, consumer: Any, is_active: Callable[[], bool]) -> Strategy:
     def handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **options: Any) -> Any:
+        if not is_active():
+            return strategy(message, body, ack, reject, callbacks, **options)
         headers = message.headers if isinstance(message.headers, dict) else {}
         view = received(headers, message.delivery_info or {}, message.body, consumer.task_consumer.queues)
         receipt = receive(tracing, view)

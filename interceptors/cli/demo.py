@@ -8,6 +8,7 @@ from rich.console import Console
 
 
 def demo(
+    *,
     input_path: Annotated[
         Path | None,
         typer.Option(
@@ -37,6 +38,14 @@ def demo(
             help="Run the tasks on this Redis or RabbitMQ instead of a broker inside the process.",
         ),
     ] = None,
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            "--otlp",
+            metavar="URL",
+            help="Export the spans there as well, by OTLP over HTTP: to an OpenTelemetry Collector, say.",
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where to leave what the run has made.")
     ] = Path("demo-out"),
@@ -51,6 +60,7 @@ def demo(
         kafka=kafka,
         rabbitmq=rabbitmq,
         celery_broker=celery_broker,
+        otlp=otlp,
         console=Console(),
     )
     raise typer.Exit(status)

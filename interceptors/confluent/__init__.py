@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
 from interceptors.confluent.aio import TracedAIOConsumer, TracedAIOProducer
 from interceptors.confluent.consumer import TracedConsumer
 from interceptors.confluent.handler import traced
+from interceptors.confluent.instrumentation import instrument, uninstrument
 from interceptors.confluent.message import TracedMessage
 from interceptors.confluent.producer import TracedProducer
 
@@ -31,5 +32,7 @@ __all__ = [
     "TracedConsumer",
     "TracedMessage",
     "TracedProducer",
+    "instrument",
     "traced",
+    "uninstrument",
 ]

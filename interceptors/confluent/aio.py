@@ -12,6 +12,7 @@ from interceptors.confluent.message import native
 from interceptors.confluent.receiving import Receiving
 from interceptors.confluent.sending import Outgoing, Serializers, send
 from interceptors.tracing import Delegate, off_loop
+from interceptors.tracing.patching import by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ class TracedAIOProducer(Delegate):
             value_serializer: makes a value's bytes, likewise.
         """
         super().__init__(producer)
+        by_hand(producer)
         self._tracing = tracing
         self._serializers = Serializers(key_serializer, value_serializer)
         self._produce = producer._producer.produce  # noqa: SLF001 - the only way to headers

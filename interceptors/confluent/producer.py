@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, SerializingProducer
 
 from interceptors.confluent.sending import Outgoing, Serializers, sealed, send
 from interceptors.tracing import Delegate
+from interceptors.tracing.patching import by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,7 @@ class TracedProducer(Delegate):
                 messages only that come to the producer without a callback, and ours have one.
         """
         super().__init__(producer)
+        by_hand(producer)
         self._tracing = tracing
         self._serializers = Serializers(key_serializer, value_serializer)
         self._on_delivery = on_delivery

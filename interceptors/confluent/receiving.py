@@ -20,6 +20,7 @@ from interceptors.confluent.message import (
     wanted_keys,
 )
 from interceptors.tracing import Delegate, Following
+from interceptors.tracing.patching import by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ class Receiving(Delegate):
                 has to be given here: what the consumer has deserialized can't be verified any more.
         """
         super().__init__(consumer)
+        by_hand(consumer)
         self._tracing = tracing
         self._group = group_id
         self._seen_by = group_id if group_id is not None else f"consumer {secrets.token_hex(8)}"

@@ -16,9 +16,15 @@ IN_PROCESS = "memory://"
 
 _AMQP = {"amqp", "amqps"}
 _REDIS = {"redis", "rediss"}
+_SCHEMES = {
+    "--rabbitmq": _AMQP,
+    "--celery-broker": _AMQP | _REDIS,
+    "--otlp": {"http", "https"},
+}
 _EXAMPLES = {
     "--rabbitmq": "amqp://user:password@127.0.0.1:5672/",
     "--celery-broker": "redis://127.0.0.1:6379/0 or amqp://user:password@127.0.0.1:5672/",
+    "--otlp": "http://127.0.0.1:4318",
 }
 
 
@@ -52,9 +58,9 @@ def brokers(kafka: str | None, rabbitmq: str | None, celery: str | None) -> Iter
     if kafka is not None and not all(_host(f"//{address}") for address in kafka.split(",")):
         raise ConfigurationError("--kafka: not HOST:PORT; give one such as 127.0.0.1:9092")
     if rabbitmq is not None:
-        _check("--rabbitmq", rabbitmq, _AMQP)
+        check_url("--rabbitmq", rabbitmq)
     if celery is not None:
-        _check("--celery-broker", celery, _AMQP | _REDIS)
+        check_url("--celery-broker", celery)
     with contextlib.ExitStack() as stack:
         if kafka is None:
             kafka = stack.enter_context(EmbeddedKafka()).bootstrap_servers
@@ -62,24 +68,34 @@ def brokers(kafka: str | None, rabbitmq: str | None, celery: str | None) -> Iter
 
 
 def unreachable(option: str, address: str, error: BaseException) -> ConfigurationError:
-    """Make the error for a broker that does not answer, or not to us.
+    """Make the error for a broker or endpoint that does not answer, or not to us.
 
     Args:
-        option: which broker.
+        option: which one.
         address: its URL, or `host:port`. Of a URL no more than that is shown: the rest may be secret.
         error: what the client says; its class is shown, since its text may hold the address.
     """
     where = urlsplit(address).netloc.rpartition("@")[2] or address
     return ConfigurationError(
         f"{option} {where}: {type(error).__name__}; check the address (user and password too, where it has "
-        f"any), and that the broker is running"
+        f"any), and that it is running"
     )
 
 
-def _check(option: str, url: str, schemes: set[str]) -> None:
-    if url.partition("://")[0] not in schemes or not _host(url):
+def check_url(option: str, url: str) -> None:
+    """Check that a URL is of a kind that its option takes. No part of it is shown: it may hold a password.
+
+    Args:
+        option: which one.
+        url: what was given.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if url.partition("://")[0] not in _SCHEMES[option] or not _host(url):
+        what = "an endpoint" if option == "--otlp" else "a broker"
         raise ConfigurationError(
-            f"{option}: not the URL of a broker that it can use; give one such as {_EXAMPLES[option]}"
+            f"{option}: not the URL of {what} that it can use; give one such as {_EXAMPLES[option]}"
         )
 
 

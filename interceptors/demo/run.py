@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from interceptors.demo import wire
 from interceptors.demo.brokers import brokers, unreachable
+from interceptors.demo.exporting import Exporting
 from interceptors.demo.orders import FIELDS, SAMPLE, read_orders
 from interceptors.demo.report import report
 from interceptors.demo.setup import Setup
@@ -43,6 +44,7 @@ def run(
     console: Console,
     rabbitmq: str | None = None,
     celery_broker: str | None = None,
+    otlp: str | None = None,
 ) -> int:
     """Run the demonstration.
 
@@ -53,14 +55,15 @@ def run(
         console: where the report goes.
         rabbitmq: the URL of a broker for the payments; None to send them through Kafka.
         celery_broker: the URL of Celery's broker; None for one inside the process.
+        otlp: the URL of what takes the spans, too, by OTLP over HTTP; None for nothing.
 
     Returns:
         The exit status: 0, or 1 where a line of the input was bad, a message was lost, or an attack did not
         get its verdict.
 
     Raises:
-        ConfigurationError: the input holds no order, a file can't be read or written, or a broker can't be
-            reached.
+        ConfigurationError: the input holds no order, a file can't be read or written, or a broker or
+            the OTLP endpoint can't be reached.
     """
     path = input_path or SAMPLE
     orders, bad_lines = read_orders(path)
@@ -76,16 +79,20 @@ def run(
             f"million; give a part of them, or a broker with --kafka"
         )
         raise ConfigurationError(msg)
+    exporting = None if otlp is None else Exporting(otlp)
     sink = MemorySink()
     setup = Setup(out / "keys", [order.merchant for order in orders], sink)
     with brokers(kafka, rabbitmq, celery_broker) as given, _quiet_clients(), contextlib.closing(setup):
         outcome = _traffic(setup, given, orders, bad_lines, create=kafka is not None)
     (out / "spans.jsonl").unlink(missing_ok=True)
-    JsonLinesSink(out / "spans.jsonl").export(sink.spans)
+    JsonLinesSink(out / "spans.jsonl").export(sink.spans, 0)
     wire.write(out / "topic.jsonl", outcome.records)
     wire.write(out / "queues.jsonl", outcome.queued)
     outcome.spans.extend(sink.spans)
     report(console, outcome, out)
+    if exporting is not None:
+        exporting.export(sink.spans)
+        console.print(f"The same spans were exported by OTLP: {len(sink.spans)}")
     return 1 if bad_lines or outcome.lost or outcome.unrecognised else 0
 
 

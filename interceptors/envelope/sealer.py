@@ -90,7 +90,7 @@ class Sealer:
             or session.pid != os.getpid()
         ):
             session = self._begin(now)
-        nonce = self._rng(_NONCE_HALF)
+        nonce = self._rng(_NONCE_HALF)  # not out of a pool, which the clones of a machine would share
         sealed = session.cipher.encrypt(nonce, plaintext, bound)
         return Sealed(b"".join((bound[:PREFIX_SIZE], session.salt, nonce, sealed)), left_out)
 

@@ -69,15 +69,17 @@ class SenderKey:
     writes key files.
     """
 
-    __slots__ = ("_bound", "_digesting", "_xaes", "key", "kid", "sender", "tenant")
+    __slots__ = ("_bound", "_digesting", "_xaes", "created", "key", "kid", "sender", "tenant")
 
-    def __init__(self, tenant: str, sender: str, key: bytes) -> None:
+    def __init__(self, tenant: str, sender: str, key: bytes, *, created: int | None = None) -> None:
         """Derive what the key commits to.
 
         Args:
             tenant: the tenant's name.
             sender: the sender's name.
             key: 32 bytes.
+            created: when it was made, in seconds since the epoch, as whoever keeps it says; None where that
+                is not known.
 
         Raises:
             ValueError: a key of another length, or an empty, overlong or unencodable name.
@@ -92,6 +94,7 @@ class SenderKey:
         self.tenant = tenant
         self.sender = sender
         self.key = key
+        self.created = created
         self.kid = expand(key, lp(_KID), KID_SIZE)
         self._xaes: XAES | None = None
         self._digesting: bytes | None = None

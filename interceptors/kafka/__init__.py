@@ -22,7 +22,16 @@ except ModuleNotFoundError as error:
 from interceptors.kafka.batch import TracedBatch
 from interceptors.kafka.consumer import TracedConsumer
 from interceptors.kafka.handler import traced
+from interceptors.kafka.instrumentation import instrument, uninstrument
 from interceptors.kafka.producer import TracedProducer
 from interceptors.kafka.record import TracedRecord
 
-__all__ = ["TracedBatch", "TracedConsumer", "TracedProducer", "TracedRecord", "traced"]
+__all__ = [
+    "TracedBatch",
+    "TracedConsumer",
+    "TracedProducer",
+    "TracedRecord",
+    "instrument",
+    "traced",
+    "uninstrument",
+]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
+from interceptors.headers import envelopes
 from interceptors.kafka.record import (
     SYSTEM,
     TracedRecord,
@@ -22,6 +23,7 @@ from interceptors.kafka.record import (
     wanted_keys,
 )
 from interceptors.tracing import Delegate, Following, off_loop
+from interceptors.tracing.patching import by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -65,6 +67,7 @@ class TracedConsumer(Delegate):
                 has to be given here: what the consumer has deserialized can't be verified any more.
         """
         super().__init__(consumer)
+        by_hand(consumer)
         self._tracing = tracing
         self._group = group_id
         self._seen_by = group_id if group_id is not None else f"consumer {secrets.token_hex(8)}"
@@ -160,18 +163,18 @@ class TracedConsumer(Delegate):
                 self._tracing.forget(self._seen_by)
 
     async def _next(self, fetch: Coroutine[Any, Any, ConsumerRecord]) -> TracedRecord:
-        self._following.end_finished()
+        this = self._following.end_finished()
         if self._owed:
             fetch.close()
             raise self._owed.popleft()
         record = await fetch
-        wanted = self._tracing.opening_keys_wanted(wanted_keys((record,)))
+        wanted = self._tracing.opening_keys_wanted(envelopes(record.headers))
         if wanted is not None:
             await self._fetch(wanted, (record,))
         traced = self._admit(record)
         if traced is None:
             raise self._owed.popleft()
-        self._following.open(process(self._tracing, traced))
+        self._following.open(process(self._tracing, traced), this)
         return traced
 
     def _admit(self, record: ConsumerRecord) -> TracedRecord | None:

@@ -14,6 +14,7 @@ from interceptors.kafka.batch import TOO_LARGE, TracedBatch
 from interceptors.kafka.record import SYSTEM
 from interceptors.message import Message
 from interceptors.tracing import Delegate, off_loop, without_peers
+from interceptors.tracing.patching import by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Sequence
@@ -51,6 +52,7 @@ class TracedProducer(Delegate):
                 show those that its own serializer makes.
         """
         super().__init__(producer)
+        by_hand(producer)
         self._tracing = tracing
         self._key_serializer = key_serializer
         self._value_serializer = value_serializer

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import functools
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -287,7 +288,13 @@ class KeyAdministration:
     def _add_root(self, tenant: str, *, epoch: int, use: str) -> None:
         root = hold_to(
             RootEntry,
-            {"tenant": tenant, "epoch": epoch, "root": os.urandom(32).hex(), "use": use},
+            {
+                "tenant": tenant,
+                "epoch": epoch,
+                "root": os.urandom(32).hex(),
+                "use": use,
+                "created": int(time.time()),
+            },
             f"{self._path}: root",
             "give another name",
         )
@@ -332,6 +339,7 @@ def _keyring(roots: RootFile, service: str) -> KeyringFile:
                     sender_key=key.key.hex(),
                     use=root.use if sender == service else "open",
                     revoked=key.kid.hex() in roots.revoked,
+                    created=root.created,
                 )
     return KeyringFile(service=service, keys=tuple(entries.values()))
 

@@ -35,6 +35,7 @@ Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 KeyName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Epoch = Annotated[int, Field(ge=1)]
+Instant = Annotated[int, Field(ge=0)]
 
 
 class _Part(pydantic.BaseModel):
@@ -51,6 +52,8 @@ class KeyEntry(_Part):
     sender_key: Hex32 = Field(repr=False)
     use: Literal["seal", "open"] = "open"
     revoked: bool = False
+    created: Instant | None = None
+    """When the key was made, in seconds since the epoch; None where that is not known."""
 
     def load(self) -> SenderKey:
         """Give the key.
@@ -58,7 +61,7 @@ class KeyEntry(_Part):
         Raises:
             ConfigurationError: the kid is not the one that the key commits to.
         """
-        key = SenderKey(self.tenant, self.sender, bytes.fromhex(self.sender_key))
+        key = SenderKey(self.tenant, self.sender, bytes.fromhex(self.sender_key), created=self.created)
         if self.kid is not None and self.kid != key.kid.hex():
             msg = f"the kid {self.kid} is not that of its key; grant the keys anew"
             raise ConfigurationError(msg)
@@ -80,6 +83,7 @@ class RootEntry(_Part):
     epoch: Epoch
     root: Hex32 = Field(repr=False)
     use: Literal["seal", "open"] = "open"
+    created: Instant | None = None
 
 
 class Grant(_Part):

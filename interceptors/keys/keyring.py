@@ -90,6 +90,10 @@ class Keyring:
         # After a change of keys these are the sealers of before, which nobody asks again.
         return sealers.setdefault(tenant, Sealer(key))
 
+    def sealing_keys(self) -> list[SenderKey]:
+        """Give the keys that messages are sealed with at present, one a tenant."""
+        return [sealer.key for sealer in list(self._sealers.values())]
+
     def wants(self, kid: bytes, now: int) -> bool:
         """Tell whether a key should be asked for before an envelope under it is opened.
 

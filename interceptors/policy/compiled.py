@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 from interceptors.bounded import BoundedMap
 from interceptors.envelope import CANDIDATES, Binding, Candidate, Level
+from interceptors.policy.labels import NO_LABELS, Labels
+from interceptors.policy.span_rules import SpanPolicy
+from interceptors.policy.templates import template_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from interceptors.policy.payload import Payload
 
+ALL_SAMPLED = 1 << 32
 _CACHED_NAMES = 4096
 _LONGEST_CACHED = 512
 """Twice as long as any name of Kafka's or AMQP's; a publisher may make longer ones up."""
@@ -70,6 +74,13 @@ class Channel:
     """Celery: whether `argsrepr`, `kwargsrepr` and `origin` travel."""
     payload: Payload | None = None
     """What the messages may hold; None where nothing is scanned."""
+    labels: Labels = NO_LABELS
+    """What may travel with a trace, and stand on its spans."""
+    sampled: int = ALL_SAMPLED
+    """Of 2^32 traces that begin here, how many are sampled."""
+    shown: str = ""
+    """What stands for the channel on spans and in metrics: its name, or where no channel of the policy lists
+    it, a template of that."""
     candidate: Candidate = field(init=False, repr=False)
     """What a message of this channel is that has neither type nor id, and whose body is not bound."""
 
@@ -77,10 +88,26 @@ class Channel:
         """Make the candidate once, and not for every message."""
         candidate = Candidate(Binding(self.name), self.lowest_level, self.senders)
         object.__setattr__(self, "candidate", candidate)
+        object.__setattr__(self, "shown", self.shown or self.name)
+
+    def samples(self, trace_id: bytes) -> bool:
+        """Tell whether a trace that begins here is sampled.
+
+        Args:
+            trace_id: random in all of its bytes. The first ones decide: by the last ones it is told which
+                payloads are scanned, and neither is to depend on the other.
+        """
+        return int.from_bytes(trace_id[:4], "big") < self.sampled
 
 
 class Policy:
-    """Finds the channel of a physical name."""
+    """Finds the channel of a physical name.
+
+    Attributes:
+        names: the logical names of the channels that are listed.
+        labelled: whether any channel lets labels travel.
+        spans: what leaves of the OpenTelemetry SDK's own spans and logs.
+    """
 
     def __init__(
         self,
@@ -88,6 +115,7 @@ class Policy:
         patterns: Sequence[tuple[str, str, Channel]],
         default: Channel,
         defaults: Mapping[str, Channel] | None = None,
+        spans: SpanPolicy | None = None,
     ) -> None:
         """Compile.
 
@@ -96,13 +124,18 @@ class Policy:
             patterns: bus, glob and channel, in the document's order.
             default: the rules of names that no channel lists; such a name is its own channel's name.
             defaults: the same for buses where they differ.
+            spans: what leaves of the OpenTelemetry SDK's own spans and logs; by default, what is built in.
         """
+        self.spans = spans or SpanPolicy()
         self._exact = {place: tuple(channels[:CANDIDATES]) for place, channels in exact.items()}
         self._patterns = [
             (system, re.compile(fnmatch.translate(glob)).match, channel) for system, glob, channel in patterns
         ]
         self._default = default
         self._defaults = dict(defaults or {})
+        listed = [*(one for channels in exact.values() for one in channels), *(one for _, _, one in patterns)]
+        self.names = frozenset(one.name for one in listed)
+        self.labelled = any(one.labels.rules for one in (*listed, default, *self._defaults.values()))
         self._found: BoundedMap[tuple[str, str, str], tuple[Channel, ...]] = BoundedMap(_CACHED_NAMES)
 
     def channels(self, system: str, destination: str, via: str = "") -> tuple[Channel, ...]:
@@ -123,7 +156,8 @@ class Policy:
         if found is None:
             found = self._listed(system, destination) or (self._listed(system, via) if via else ())
             rules = self._defaults.get(system, self._default)
-            found = found or (replace(rules, name=via or destination),)
+            name = via or destination
+            found = found or (replace(rules, name=name, shown=template_of(name)),)
             if len(destination) + len(via) <= _LONGEST_CACHED:
                 self._found.set(place, found)
         return found

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from interceptors.envelope import CANDIDATES, Level
+from interceptors.envelope.batch import CHANNEL as BATCH_CHANNEL
 from interceptors.errors import PolicyError
-from interceptors.policy.compiled import Accept, Channel, Emit, Policy, TaskMetadata
+from interceptors.policy.compiled import ALL_SAMPLED, Accept, Channel, Emit, Policy, TaskMetadata
+from interceptors.policy.labels import LabelEntries, check_names, compile_labels
 from interceptors.policy.payload_document import Identifier, PayloadCompiler, PayloadRules
 from interceptors.policy.quantities import Duration
+from interceptors.policy.span_rules import SpanPolicy, SpanRules
 from interceptors.policy.yaml_document import (
     DocumentError,
     DocumentModel,
@@ -28,10 +31,12 @@ if TYPE_CHECKING:
 _GLOB = re.compile(r"[*?\[]")
 
 _BUILT_IN = Channel("")
-_BUSES = ("kafka", "rabbitmq", "celery")
-_BUILT_IN_LEVELS = {"celery": Level.TYPE}
-"""What envelopes are bound to where nothing is said, if not to the channel. A Celery worker runs what the
-task's name says, so that name is bound."""
+_BUSES = ("kafka", "rabbitmq", "celery", "taskiq")
+_BUILT_IN_LEVELS = {"celery": Level.TYPE, "taskiq": Level.TYPE}
+"""What envelopes are bound to where nothing is said, if not to the channel. A worker of Celery or taskiq runs
+what the task's name says, so that name is bound."""
+
+T = TypeVar("T")
 
 BindingName = Literal["tenant", "channel", "type", "message"]
 
@@ -51,7 +56,7 @@ class Rules(DocumentModel):
     """The services whose envelopes count. Default: every sender whose key the consumer holds."""
     binding: BindingName | None = None
     """What an envelope is bound to: `tenant`, `channel`, `type` (channel and message type) or `message`
-    (those, the message id and the body). Default: type for Celery, else channel."""
+    (those, the message id and the body). Default: type for Celery and taskiq, else channel."""
     lowest_level: BindingName | None = None
     """The loosest binding that consumers accept. Default: the channel's binding. Set it lower only while
     producers are being moved to a tighter binding."""
@@ -63,6 +68,13 @@ class Rules(DocumentModel):
     """Celery only: whether the texts that it makes of a task's arguments (`argsrepr`, `kwargsrepr`) and of
     the sending host (`origin`) are `removed` or `kept`, in the message and in the `task-sent` event.
     Default: removed."""
+    sampling_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of the traces that begin with a message of the channel, which part is sampled. A trace that has begun
+    elsewhere goes on as was decided there. Default: 1.0."""
+    labels: LabelEntries | None = None
+    """What may travel with the trace, by name: OpenTelemetry's baggage entries of these names go into the
+    envelope, stand on the spans, and are baggage again in the handler. What is not named here doesn't leave,
+    and isn't taken up either. Default: nothing."""
     payload: PayloadRules | None = None
     """What the messages may hold: where this is given, here or in `default`, bodies, headers and keys are
     scanned for identifiers, as they are sent and as they are received. Default: nothing is scanned."""
@@ -75,6 +87,7 @@ class Rules(DocumentModel):
         if self.accept is Accept.NONE and self.senders is not None:
             msg = "`accept: none` opens nothing, so `senders` has no meaning; leave one of them out"
             raise ValueError(msg)
+        check_names(self.labels or {})
         if self.max_age == 0:
             msg = "a max_age of 0 makes every envelope stale; give a longer one"
             raise ValueError(msg)
@@ -93,10 +106,12 @@ class Match(DocumentModel):
     exchange), a consumer's is that of its queue, and where no channel lists the queue, as the producer's."""
     celery: tuple[Name, ...] = Field(default=(), min_length=1)
     """Celery queues, by the routing key that their tasks are sent with."""
+    taskiq: tuple[Name, ...] = Field(default=(), min_length=1)
+    """taskiq queues, by the name that the middleware of their broker was given."""
 
     @model_validator(mode="after")
     def _anywhere(self) -> Match:
-        if not (self.kafka or self.rabbitmq or self.celery):
+        if not any(getattr(self, bus) for bus in _BUSES):
             msg = "a channel that lies nowhere matches nothing; name topics, exchanges or queues under a bus"
             raise ValueError(msg)
         return self
@@ -122,6 +137,8 @@ class PolicyDocument(DocumentModel):
     """What holds for every channel that does not say otherwise, and for names that no channel lists."""
     identifiers: tuple[Identifier, ...] = ()
     """Identifiers of your own that payloads are scanned for, besides those that are built in."""
+    spans: SpanRules = SpanRules()
+    """What leaves of the OpenTelemetry SDK's own spans and logs, besides what is built in."""
 
 
 def parse_policy(text: str, source: str) -> Policy:
@@ -193,6 +210,9 @@ def compile_policy(document: PolicyDocument, source: str = "policy") -> Policy:
         path = f"channels[{place}]"
         if entry.name in names:
             raise _error(source, f"{path}.name", f"{entry.name!r} is taken; give each channel its own name")
+        if entry.name == BATCH_CHANNEL:
+            problem = f"{entry.name!r} is what batches of spans are bound to; give the channel another name"
+            raise _error(source, f"{path}.name", problem)
         names.add(entry.name)
         payload = _payload(payloads, entry, document.default, path)
         for bus in _BUSES:
@@ -212,7 +232,12 @@ def compile_policy(document: PolicyDocument, source: str = "policy") -> Policy:
                         f"{name!r} is listed by more than {CANDIDATES} channels; a consumer tries no more"
                     )
                     raise _error(source, f"{path}.match.{bus}", problem)
-    return Policy(exact, patterns, default, dict(zip(_BUILT_IN_LEVELS, others, strict=True)))
+    spans = SpanPolicy(
+        document.spans,
+        inspector=lambda: payloads.compile(PayloadRules(), PayloadRules(), "spans").inspector,
+        destinations=names | {name for _, name in exact},
+    )
+    return Policy(exact, patterns, default, dict(zip(_BUILT_IN_LEVELS, others, strict=True)), spans)
 
 
 def _payload(payloads: PayloadCompiler, rules: Rules, default: Rules, path: str) -> Payload | None:
@@ -253,11 +278,13 @@ def _channel(  # noqa: PLR0917 - one caller, a loop
         max_age_ms=max_age_ms,
         retry_window_ms=min(retry_window_ms, max_age_ms),
         task_metadata=rules.task_metadata or default.task_metadata or _BUILT_IN.task_metadata,
+        labels=compile_labels((default.labels or {}) if rules.labels is None else rules.labels),
+        sampled=round(_first(rules.sampling_ratio, default.sampling_ratio, 1.0) * ALL_SAMPLED),
     )
 
 
-def _first(*values: int | None) -> int:
-    """Give the first that is said; a window of 0 is."""
+def _first(*values: T | None) -> T:
+    """Give the first that is said; 0 is, too."""
     return next(value for value in values if value is not None)
 
 

@@ -1,10 +1,11 @@
-"""A message's headers and key as one text, so that one pass scans them all, each name beside its value."""
+"""A message's headers or key as one text, so that one pass scans them all, each name beside its value."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,7 +38,11 @@ class _Line(NamedTuple):
 
 
 class HeaderText:
-    """Headers and key, written one a line."""
+    """Headers and key, written one a line.
+
+    Attributes:
+        text: all of it.
+    """
 
     def __init__(self, headers: Headers, key: object, fixed: Collection[str] = ()) -> None:
         """Write them.
@@ -50,22 +55,31 @@ class HeaderText:
         """
         self._fixed = fixed
         self._headers = headers
-        self._lines: list[_Line] = []
+        self._leaves: list[tuple[int, bytes, bytes]] = []
         parts: list[bytes] = []
-        at = 0
         for number, (name, value) in enumerate(headers):
-            part = _part(name)
             for leaf_name, leaf in _leaves(name, value, _DEPTH):
                 written = to_bytes(leaf_name) or b"?"
-                self._lines.append(_Line(at, at + len(written) + 2, number, part))
+                self._leaves.append((number, written, leaf))
                 parts += (written, b": ", leaf, b"\n")
-                at += len(written) + len(leaf) + 3
-        data = to_bytes(key)
-        if data:
-            self._lines.append(_Line(at, at, _KEY, "key"))
-            parts.append(data)
+        parts.append(to_bytes(key) or b"")
         self.text = b"".join(parts)
-        self._starts = [line.start for line in self._lines]
+
+    @cached_property
+    def _lines(self) -> list[_Line]:
+        """The lines of the text: asked for where something was found, which is rare."""
+        lines: list[_Line] = []
+        at = 0
+        for number, written, leaf in self._leaves:
+            lines.append(_Line(at, at + len(written) + 2, number, _part(self._headers[number][0])))
+            at += len(written) + len(leaf) + 3
+        if len(self.text) > at:
+            lines.append(_Line(at, at, _KEY, "key"))
+        return lines
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [line.start for line in self._lines]
 
     def placed(self, finding: Finding) -> Finding:
         """Give a finding of the text as one of its header or of the key."""

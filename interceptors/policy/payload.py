@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from interceptors.bounded import BoundedMap
 from interceptors.scan import Treatment, path_matches
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class OnUnscanned(StrEnum):
     """It is not sent: LeakError."""
 
 
+_CLEAN = 1024
 _TREATMENTS = {
     Action.OBSERVE: Treatment.KEEP,
     Action.REDACT: Treatment.MASK,
@@ -61,6 +63,8 @@ class Payload:
     """How long scanning one message may take, in nanoseconds."""
     sampled: int
     """Of 2^32 messages, how many are scanned."""
+    clean: BoundedMap[bytes, bool] = field(default_factory=lambda: BoundedMap(_CLEAN), repr=False)
+    """Digests of headers in which nothing was found: most messages of a channel have the same ones."""
 
     def samples(self, trace_id: bytes) -> bool:
         """Tell whether a message is among those that are scanned; both ends of a trace decide the same.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interceptors.policy.header_text import Headers, HeaderText, to_bytes, to_text
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 
 _NAMED = 16
 """How many places a refusal names."""
+_LONGEST_CLEAN = 2048
+"""Bytes of headers that are remembered; longer ones are rarely the same twice."""
+_MAY_HIDE = re.compile(rb"[\w+/-]{40}|[%\\]")
+"""Where the scan looks behind an encoding, a message's own trace id may stand that isn't seen in the text:
+its 32 characters make 43 of base64. Such headers are not remembered."""
 _ROUNDS = 4
 """How often headers are looked into again after something in them was replaced."""
 
@@ -116,23 +123,41 @@ class _Screening(NamedTuple):
         return _Part(value, findings, inspection.unscanned)
 
     def headers(self, message: Message) -> _Part:
-        if not message.headers and message.key is None:
-            return _Part(message.headers)
+        named = self._named(message)
+        # Apart from the headers: else what a key is taken for would depend on what stands there, and on
+        # whether that is remembered.
+        key = HeaderText((), message.key)
+        if not key.text:
+            return named
+        found, _, unscanned = self._looked(key)
+        if not found and unscanned is None:
+            return named
+        kept = named.kept + sum(self.treatment(finding) is not Treatment.KEEP for finding in found)
+        return _Part(named.value, (*named.findings, *found), named.unscanned or unscanned, kept)
+
+    def _named(self, message: Message) -> _Part:
         headers = message.headers
-        text = HeaderText(headers, message.key, message.fixed)
+        if not headers:
+            return _Part(headers)
+        text = HeaderText(headers, None, message.fixed)
+        remembered = sha256(text.text).digest() if len(text.text) <= _LONGEST_CLEAN else None
+        if remembered and self.payload.clean.get(remembered) and not (self.own and self.own in text.text):
+            return _Part(headers)
         findings, edits, unscanned = self._looked(text)
+        if remembered and not (findings or unscanned or _MAY_HIDE.search(text.text)):
+            self.payload.clean.set(remembered, True)  # noqa: FBT003 - a set of digests
         kept = sum(self.treatment(finding) is not Treatment.KEEP for finding in findings) - len(edits)
         for _ in range(_ROUNDS):
             if not edits:
                 break
             headers = text.replaced(edits, self._document)
-            text = HeaderText(headers, message.key, message.fixed)
+            text = HeaderText(headers, None, message.fixed)
             _, edits, missed = self._looked(text)
             unscanned = unscanned or missed
         return _Part(headers, tuple(findings), unscanned, kept)
 
     def _looked(self, text: HeaderText) -> tuple[list[Finding], list[Edit], Unscanned | None]:
-        """Give what is undeclared in headers and key, and how to replace what can be."""
+        """Give what is undeclared in headers or a key, and how to replace what can be."""
         inspection = self.payload.inspector.inspect(
             text.text, format=Format.TEXT, own=self.own, spent=self.spent
         )

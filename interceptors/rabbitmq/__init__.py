@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
 from interceptors.rabbitmq.channel import TracedChannel
 from interceptors.rabbitmq.exchange import TracedExchange
 from interceptors.rabbitmq.handler import traced
+from interceptors.rabbitmq.instrumentation import instrument, uninstrument
 from interceptors.rabbitmq.iterator import TracedQueueIterator
 from interceptors.rabbitmq.message import TracedMessage
 from interceptors.rabbitmq.queue import TracedQueue
@@ -34,5 +35,7 @@ __all__ = [
     "TracedMessage",
     "TracedQueue",
     "TracedQueueIterator",
+    "instrument",
     "traced",
+    "uninstrument",
 ]

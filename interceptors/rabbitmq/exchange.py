@@ -10,11 +10,11 @@ from aio_pika.abc import AbstractExchange
 from aio_pika.exceptions import PublishError
 from aiormq.abc import DeliveredMessage
 
-from interceptors.envelope import HEADER_NAME
 from interceptors.headers import SealedTable, stripped, without_clear
 from interceptors.message import Message
 from interceptors.rabbitmq.names import SYSTEM, lasting_name
 from interceptors.tracing import Delegate, off_loop
+from interceptors.tracing.patching import by_hand
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractMessage, TimeoutType
@@ -41,6 +41,7 @@ class TracedExchange(Delegate):
             tracing: the service's tracing.
         """
         super().__init__(exchange)
+        by_hand(exchange)
         self._tracing = tracing
 
     async def publish(
@@ -85,11 +86,10 @@ class TracedExchange(Delegate):
         )
         with self._tracing.send(view) as sending:
             headers = dict(sending.headers)
-            outgoing.headers = SealedTable(headers) if sending.seals else headers
+            envelope = None if sending.envelope is None else bytearray(sending.envelope)
+            outgoing.headers = SealedTable(headers, envelope) if sending.seals else headers
             if sending.body is not view.body:
                 outgoing.body, outgoing.body_size = sending.body, len(sending.body)
-            if sending.envelope is not None:
-                outgoing.headers[HEADER_NAME] = bytearray(sending.envelope)
             result: Basic.Ack | DeliveredMessage | None = await self._wrapped.publish(
                 outgoing, routing_key, mandatory=mandatory, immediate=immediate, timeout=timeout
             )

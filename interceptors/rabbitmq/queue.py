@@ -10,16 +10,16 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from aio_pika.tools import ensure_awaitable
 
 from interceptors.rabbitmq.iterator import TracedQueueIterator
-from interceptors.rabbitmq.message import put_back, receive, refuse, wanted_keys
+from interceptors.rabbitmq.message import TracedMessage, put_back, receive, refuse, wanted_keys
 from interceptors.rabbitmq.names import SYSTEM, lasting_name
 from interceptors.tracing import Delegate, off_loop
+from interceptors.tracing.patching import by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, ConsumerTag, TimeoutType
 
-    from interceptors.rabbitmq.message import TracedMessage
     from interceptors.tracing import Tracing
 
 
@@ -55,6 +55,7 @@ class TracedQueue(Delegate):
             tracing: the service's tracing.
         """
         super().__init__(queue)
+        by_hand(queue)
         self._tracing = tracing
         self._stream = (queue.arguments or {}).get("x-queue-type") == "stream"
         self._in_use = _in_use.setdefault(tracing, WeakValueDictionary()).setdefault(queue.name, _InUse())
@@ -145,6 +146,8 @@ class TracedQueue(Delegate):
         return str(self._wrapped)
 
     async def _verified(self, raw: AbstractIncomingMessage) -> TracedMessage:
+        if isinstance(raw, TracedMessage):  # an iterator's, below which the queue itself is instrumented
+            return raw
         wanted = self._tracing.opening_keys_wanted(wanted_keys(raw))
         if wanted is not None:
             await off_loop(wanted)

@@ -13,7 +13,7 @@ from interceptors.scan.finding import Finding, Unscanned, Validation
 from interceptors.scan.formats.paths import member
 from interceptors.scan.formats.plain import token
 from interceptors.scan.formats.view import Edit, spliced
-from interceptors.scan.identifiers import declared
+from interceptors.scan.identifiers import check_pattern, declared
 from interceptors.scan.inspection import Format, Inspection, Inspector, Limits, Treatment
 from interceptors.scan.places import check_path, path_matches
 from interceptors.scan.scanner import OWN_TRACE_ID
@@ -36,6 +36,7 @@ __all__ = [
     "after_word",
     "best_engine",
     "check_path",
+    "check_pattern",
     "checked",
     "declared",
     "member",

@@ -148,6 +148,18 @@ def _word(word: str) -> str:
     return " ".join(parts)
 
 
+def check_pattern(pattern: str) -> None:
+    """Refuse a pattern of an operator's that could take long, whatever it is tried on.
+
+    Args:
+        pattern: a regular expression of printable ASCII, whose repeats have bounds.
+
+    Raises:
+        ValueError: it could, or is none; the text says what to write.
+    """
+    _parsed(pattern)
+
+
 def _parsed(pattern: str) -> Any:  # noqa: ANN401 - the parser has no types
     """Read a pattern, and refuse what could take long or reach beyond the identifier."""
     if len(pattern) > _WIDEST:

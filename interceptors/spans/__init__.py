@@ -7,8 +7,9 @@ exception's text or a header could be put into.
 
 from interceptors.spans.otlp_json import to_otlp_json
 from interceptors.spans.outbox import Outbox
+from interceptors.spans.outboxes import Outboxes
 from interceptors.spans.recorder import Origin, Recorder
-from interceptors.spans.sinks import JsonLinesSink, MemorySink, SpanSink
+from interceptors.spans.sinks import JsonLinesSink, MemorySink, RetryLater, SpanSink
 from interceptors.spans.span import Kind, Link, Operation, Span
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "Operation",
     "Origin",
     "Outbox",
+    "Outboxes",
     "Recorder",
+    "RetryLater",
     "Span",
     "SpanSink",
     "to_otlp_json",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from interceptors.spans.attributes import LINK_LIMIT, SERVICE_NAME, Value, attributes, name_of, text
+
 if TYPE_CHECKING:
     from interceptors.spans.span import Span
 
@@ -24,48 +26,29 @@ def to_otlp_json(span: Span) -> Json:
         A `Span` message of OTLP, for `json.dumps`.
     """
     trace_id, span_id, flags, _ = span.context
+    said = {SERVICE_NAME: text(span.service)} | attributes(span)
     written: Json = {
         "traceId": trace_id.hex(),
         "spanId": span_id.hex(),
         "flags": flags,
-        "name": f"{span.operation.operation} {span.channel}",
+        "name": name_of(span),
         "kind": span.operation.kind.value,
         "startTimeUnixNano": str(span.start),
         "endTimeUnixNano": str(span.end),
-        "attributes": _attributes(span),
-        "links": [{"traceId": link.trace_id.hex(), "spanId": link.span_id.hex()} for link in span.links],
+        "attributes": [{"key": name, "value": _any_value(value)} for name, value in said.items()],
+        "links": [
+            {"traceId": link.trace_id.hex(), "spanId": link.span_id.hex()} for link in span.links[:LINK_LIMIT]
+        ],
         "status": {"code": _STATUS_ERROR} if span.error_type else {},
     }
     if span.parent_span_id is not None:
         written["parentSpanId"] = span.parent_span_id.hex()
+    if len(span.links) > LINK_LIMIT:
+        written["droppedLinksCount"] = len(span.links) - LINK_LIMIT
     return written
 
 
-def _attributes(span: Span) -> list[Json]:
-    partition = None if span.partition is None else str(span.partition)
-    fields: list[tuple[str, str | int | bool | None]] = [
-        ("service.name", span.service),
-        ("messaging.system", span.system),
-        ("messaging.operation.name", span.operation.operation),
-        ("messaging.operation.type", span.operation.type),
-        ("messaging.destination.name", span.channel),
-        ("messaging.destination.partition.id", partition),
-        ("messaging.kafka.offset", span.offset),
-        ("messaging.kafka.message.tombstone", span.tombstone or None),
-        ("messaging.consumer.group.name", span.consumer_group),
-        ("messaging.batch.message_count", span.batch_size),
-        ("celery.task_name", span.task_name),
-        ("error.type", span.error_type),
-        ("interceptors.tenant", span.tenant),
-        ("interceptors.sender", span.sender),
-        ("interceptors.verdict", span.verdict),
-        ("interceptors.answer", span.answer),
-        ("interceptors.queue_time_ms", span.queue_time_ms),
-    ]
-    return [{"key": key, "value": _any_value(value)} for key, value in fields if value is not None]
-
-
-def _any_value(value: str | int | bool) -> Json:  # noqa: FBT001 - a value of an attribute, not a switch
+def _any_value(value: Value) -> Json:
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int):

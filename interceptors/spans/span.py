@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from interceptors.context import TraceContext
+
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 class Kind(IntEnum):
@@ -21,7 +26,12 @@ class Kind(IntEnum):
 class Operation(Enum):
     """What a span is of: the operation's name, its type and the span's kind (messaging conventions 1.44)."""
 
+    CREATE = ("create", "create", Kind.PRODUCER)
+    """A message of a batch: its context is the one that travels."""
     SEND = ("send", "send", Kind.PRODUCER)
+    """A message: its context is the one that travels."""
+    SEND_BATCH = ("send", "send", Kind.CLIENT)
+    """A batch, with a link to the span of each message's creation."""
     RECEIVE = ("receive", "receive", Kind.CLIENT)
     PROCESS = ("process", "process", Kind.CONSUMER)
     ACK = ("ack", "settle", Kind.CLIENT)
@@ -56,7 +66,7 @@ class Span:
     operation: Operation
     system: str
     channel: str
-    """The channel's logical name; a physical name only where no channel of the policy lists it."""
+    """The channel's logical name; where no channel lists it, a template of the physical name."""
     context: TraceContext
     parent_span_id: bytes | None
     start: int
@@ -72,6 +82,8 @@ class Span:
     answer: str | None = None
     """Why an envelope did not open."""
     links: tuple[Link, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    """Values that the policy names and allows, by name."""
     partition: int | None = None
     offset: int | None = None
     consumer_group: str | None = None

@@ -7,10 +7,13 @@ are fetched off the event loop. What does not: a bus, and the order of the steps
 """
 
 from interceptors.tracing.configuration import Configuration
+from interceptors.tracing.configured import configured
 from interceptors.tracing.delegate import Delegate
 from interceptors.tracing.following import Following
 from interceptors.tracing.handler import Handling, handler
+from interceptors.tracing.hooks import Hook, SpanView
 from interceptors.tracing.off_loop import off_loop
+from interceptors.tracing.options import Options
 from interceptors.tracing.peers import without_peers
 from interceptors.tracing.scopes import OpenSpan, Processing, Sending
 from interceptors.tracing.tracing import Tracing
@@ -20,10 +23,14 @@ __all__ = [
     "Delegate",
     "Following",
     "Handling",
+    "Hook",
     "OpenSpan",
+    "Options",
     "Processing",
     "Sending",
+    "SpanView",
     "Tracing",
+    "configured",
     "handler",
     "off_loop",
     "without_peers",

@@ -9,30 +9,15 @@ from interceptors.errors import ConfigurationError
 from interceptors.keys import LocalKeys, MemoryKeys
 from interceptors.policy.document import Name, parse_policy
 from interceptors.policy.yaml_document import DocumentModel, parse_document
-from interceptors.spans import JsonLinesSink
+from interceptors.tracing.export import Export, located
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from interceptors.keys import KeyProvider
     from interceptors.policy import Policy
-    from interceptors.spans import SpanSink
 
 PRODUCTION = "prod"
-
-
-class FileExport(DocumentModel):
-    """Spans appended to a file, one OTLP-JSON span a line."""
-
-    path: Name
-    """The file, relative to the configuration's."""
-
-
-class Export(DocumentModel):
-    """Where spans go. Left out: nowhere, and none are recorded."""
-
-    file: FileExport | None = None
-    """A local file."""
 
 
 class Configuration(DocumentModel):
@@ -66,11 +51,11 @@ def read_configuration(path: Path) -> Configuration:
     """
     found = parse_document(Configuration, read_text(path, "interceptors init"), str(path))
     folder = path.parent
-    changes: dict[str, object] = {"keys": str(folder / found.keys), "policy": str(folder / found.policy)}
-    if found.export.file is not None:
-        # A copy, so that a deep folder is not held to the length of a name.
-        file = found.export.file.model_copy(update={"path": str(folder / found.export.file.path)})
-        changes["export"] = Export(file=file)
+    changes: dict[str, object] = {
+        "keys": str(folder / found.keys),
+        "policy": str(folder / found.policy),
+        "export": located(found.export, folder),
+    }
     return found.model_copy(update=changes)
 
 
@@ -110,11 +95,6 @@ def development_keys(keys: MemoryKeys | Path | str | None, service: str) -> KeyP
     if isinstance(keys, MemoryKeys):
         return keys.beside(service)
     return MemoryKeys(service) if keys is None else local_keys(keys, service, "keys")
-
-
-def sink_of(export: Export) -> SpanSink | None:
-    """Give the sink that an export names, or None where it names none."""
-    return JsonLinesSink(export.file.path) if export.file is not None else None
 
 
 def named(what: str, name: object) -> str:

@@ -1,4 +1,4 @@
-"""Receiving: what came with a message, judged."""
+"""What one service does with the messages that it receives: verdict and spans of each."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 from interceptors.bounded import BoundedMap
+from interceptors.context import child_of
 from interceptors.envelope import Opener
 from interceptors.pipeline import on_receive, on_received
 from interceptors.replay import ReplayWindow, Verdict
+from interceptors.spans import Origin
 from interceptors.tracing.findings import Findings
+from interceptors.tracing.scopes import Current, OpenSpan, Processing
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from interceptors.message import Message
     from interceptors.pipeline import Receipt
     from interceptors.policy import Policy
+    from interceptors.spans import Operation, Recorder
+    from interceptors.tracing.hooks import Labelling
+    from interceptors.tracing.tally import Tally
 
 logger = logging.getLogger("interceptors")
 
@@ -29,18 +35,36 @@ _SAID = 256
 class Receiver:
     """What one service remembers of what it has received, for all of its consumers."""
 
-    def __init__(self, policy: Policy, keyring: Keyring, counts: Counter[str]) -> None:
+    def __init__(  # noqa: PLR0917 - the parts, given once
+        self,
+        policy: Policy,
+        keyring: Keyring,
+        labelling: Labelling,
+        recorder: Recorder,
+        counts: Counter[str],
+        tally: Tally,
+        *,
+        tenant: str,
+    ) -> None:
         """Take the parts.
 
         Args:
             policy: the rules.
             keyring: the keys.
+            labelling: lets the application add to what travelled with a trace.
+            recorder: makes the spans.
             counts: where verdicts and refusals are counted.
+            tally: likewise, for the metrics.
+            tenant: whose messages those are that no authentic envelope speaks for.
         """
+        self._labelling = labelling
+        self._recorder = recorder
+        self._tenant = tenant
         self._policy = policy
         self._keyring = keyring
         self._counts = counts
-        self._findings = Findings(counts)
+        self._tally = tally
+        self._findings = Findings(counts, tally)
         self._opener = Opener()
         self._windows: dict[str, ReplayWindow] = {}
         self._receiving = threading.Lock()
@@ -67,6 +91,9 @@ class Receiver:
                 now=now,
             )
             verdict = receipt.verdict
+            if receipt.traced:
+                said = "none" if verdict is None else verdict.value
+                self._tally.receive(message.system, receipt.channel.shown, said)
             if verdict is not None and verdict is not Verdict.FRESH:
                 self._counts[verdict.value] += 1
             rejected = receipt.rejected
@@ -84,7 +111,33 @@ class Receiver:
                 receipt.channel.name,
                 receipt.answer,
             )
+        if self._labelling.hooked:
+            tenant = receipt.tenant or self._tenant
+            offered = receipt.labels or {}
+            labels = self._labelling.labels(message, receipt.channel, tenant, offered, receipt)
+            return receipt._replace(labels=labels or None)
         return receipt
+
+    def process(self, system: str, receipt: Receipt, group: str | None) -> Processing:
+        """Open the processing of a message; see `Tracing.process`."""
+        if not receipt.traced:
+            return Processing(None, None, self._recorder.end)
+        origin = Origin(receipt.tenant or self._tenant, receipt.parent)
+        context = child_of(origin.parent, receipt.channel.samples)
+        span = self._recorder.processing(system, receipt, context, origin, group)
+        current = Current(origin.tenant, context, origin.parent or context, receipt.labels)
+        return Processing(span, current, self._recorder.end)
+
+    def settle(
+        self, operation: Operation, system: str, receipt: Receipt, processing: Processing | None
+    ) -> OpenSpan:
+        """Open the span of a message that is being settled; see `Tracing.settle`."""
+        above = processing.context if processing is not None else receipt.parent
+        span = None
+        if receipt.traced:
+            origin = Origin(receipt.tenant or self._tenant, above)
+            span = self._recorder.settling(operation, system, receipt, origin)
+        return OpenSpan(span, self._recorder.end)
 
     def _is_news(self, channel: str, answer: str) -> bool:
         if self._said.get((channel, answer)) is not None:

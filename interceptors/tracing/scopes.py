@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from interceptors.context import Scope
 from interceptors.policy import Emit
+from interceptors.spans.span import NO_LABELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from interceptors.context import TraceContext
@@ -89,10 +90,16 @@ class Current(NamedTuple):
     context: TraceContext
     attempt: TraceContext
     """What a retry of the processing is to go on from, as this did."""
+    labels: Mapping[str, str] | None = None
+    """What becomes the baggage; None for nothing."""
+
+    def __repr__(self) -> str:
+        """Show neither ids nor labels."""
+        return f"Current(tenant={self.tenant!r})"
 
 
 class Processing(OpenSpan):
-    """A message being processed: while it is entered, its span and its sender's tenant are current.
+    """A message being processed: while it is entered, its span, tenant and labels are current.
 
     Entering it again, in another task say, makes them current there; leaving or `end` ends the span once.
     """
@@ -118,7 +125,8 @@ class Processing(OpenSpan):
     def __enter__(self) -> Self:
         """Make span and tenant current."""
         if self._current is not None:
-            self._scopes.append(Scope(self._current.tenant, self._current.context))
+            tenant, context, _, labels = self._current
+            self._scopes.append(Scope(tenant, context, labels or NO_LABELS))
         return self
 
     def end(self, error: BaseException | None = None) -> None:

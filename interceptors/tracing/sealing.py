@@ -7,13 +7,16 @@ import time
 from typing import TYPE_CHECKING
 
 from interceptors.bounded import BoundedMap
+from interceptors.context import new_root
+from interceptors.envelope import Level
+from interceptors.envelope.batch import batch_binding
 from interceptors.errors import LeakError
 from interceptors.pipeline import on_send
 from interceptors.tracing.findings import Findings
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from interceptors.context import TraceContext
     from interceptors.keys import Keyring
@@ -21,27 +24,30 @@ if TYPE_CHECKING:
     from interceptors.pipeline import Outgoing
     from interceptors.policy import Policy
     from interceptors.tracing.scopes import OpenSpan
+    from interceptors.tracing.tally import Tally
 
 logger = logging.getLogger("interceptors")
 
+_NS_PER_MS = 1_000_000
 _WARNED = 256
 
 
 class Sealing:
     """Makes the envelopes of one service."""
 
-    def __init__(self, policy: Policy, keyring: Keyring, counts: Counter[str]) -> None:
+    def __init__(self, policy: Policy, keyring: Keyring, counts: Counter[str], tally: Tally) -> None:
         """Take the parts.
 
         Args:
             policy: the rules.
             keyring: the keys.
             counts: where it is counted what went without an envelope, and which labels were left out.
+            tally: where findings are counted for the metrics.
         """
         self._policy = policy
         self._keyring = keyring
         self._counts = counts
-        self._findings = Findings(counts)
+        self._findings = Findings(counts, tally)
         self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
 
     def seal(self, message: Message, context: TraceContext, tenant: str, now: int) -> Outgoing:
@@ -72,6 +78,23 @@ class Sealing:
         if outgoing.labels_left_out:
             self._counts["labels left out"] += outgoing.labels_left_out
         return outgoing
+
+    def seal_batch(self, body: bytes, *, tenant: str, clock: Callable[[], int]) -> bytes | None:
+        """Make the envelope of a batch of spans that goes over a bus: it says who sent it.
+
+        Args:
+            body: the batch, sealed to the collector.
+            tenant: whose key signs for it.
+            clock: nanoseconds since the epoch.
+
+        Returns:
+            The envelope; None where the key can't be had.
+        """
+        now = clock() // _NS_PER_MS
+        sealer = self._keyring.sealer(tenant, now)
+        if sealer is None:
+            return None
+        return sealer.seal(new_root(), Level.MESSAGE, batch_binding(body), now).envelope
 
     def _note_unsealed(self, channel: str, reason: str) -> None:
         self._counts[reason] += 1

@@ -9,41 +9,47 @@ import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
-from opentelemetry.context import get_current
-
-from interceptors.context import Scope, child_of, current, current_tenant, retry_of
+from interceptors.context import Scope, current_tenant
 from interceptors.envelope import kid_of
 from interceptors.errors import ConfigurationError
 from interceptors.keys import Keyring
 from interceptors.policy import Emit, Policy, check_policy
 from interceptors.policy.yaml_document import validate_document
-from interceptors.spans import MemorySink, Origin, Outbox, Recorder
+from interceptors.spans import Origin, Outboxes, Recorder
 from interceptors.spans.outbox import weakly
 from interceptors.tracing.configuration import (
     PRODUCTION,
-    Export,
     development_keys,
     local_keys,
     named,
     read_configuration,
     read_policy,
-    sink_of,
 )
+from interceptors.tracing.export import Export, sinks_of
+from interceptors.tracing.hooks import Labelling
+from interceptors.tracing.metrics import metrics_of
 from interceptors.tracing.receiver import Receiver
-from interceptors.tracing.scopes import Current, OpenSpan, Processing, Sending
-from interceptors.tracing.sealing import Sealing, refuse_blocked
+from interceptors.tracing.sealing import Sealing
+from interceptors.tracing.sender import Sender
+from interceptors.tracing.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import MeterProvider
+
     from interceptors.context import TraceContext
     from interceptors.keys import KeyProvider, MemoryKeys
     from interceptors.message import Message
     from interceptors.pipeline import Outgoing, Receipt
-    from interceptors.spans import Operation, Span, SpanSink
+    from interceptors.spans import Operation, SpanSink
+    from interceptors.tracing.hooks import Hook
+    from interceptors.tracing.options import Options
+    from interceptors.tracing.scopes import OpenSpan, Processing, Sending
 
 _NS_PER_MS = 1_000_000
 
@@ -59,7 +65,7 @@ class Tracing:
         policy: the compiled policy.
         counts: how often something went otherwise than it should: labels left out, messages that went
             without an envelope (by reason), verdicts other than fresh, messages rejected, deserializers
-            that failed.
+            and hooks that failed, what was scrubbed off the SDK's spans.
     """
 
     def __init__(
@@ -69,8 +75,13 @@ class Tracing:
         tenant: str,
         policy: Policy,
         keys: KeyProvider,
-        sink: SpanSink | None = None,
+        environment: str = "development",
+        export: Export | None = None,
         clock: Callable[[], int] = time.time_ns,
+        sink: SpanSink | None = None,
+        on_send: Hook | None = None,
+        on_receive: Hook | None = None,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
         """Wire the parts. Most programs use `from_file` or `for_development`.
 
@@ -79,8 +90,13 @@ class Tracing:
             tenant: whose messages these are where nothing else says so.
             policy: the compiled policy.
             keys: where the service's keys come from.
-            sink: where spans go; without one, none are recorded.
+            environment: the deployment environment.
+            export: where spans go; nowhere, and none are recorded, where neither it nor a `sink` says.
             clock: nanoseconds since the epoch.
+            sink: this, and what follows, as `Options` says.
+            on_send: as there.
+            on_receive: as there.
+            meter_provider: as there.
 
         Raises:
             ConfigurationError: the service's or the tenant's name is empty.
@@ -92,21 +108,32 @@ class Tracing:
         self._tenant = named("tenant", tenant)
         self._clock = clock
         self._keyring = Keyring(keys)
-        self._sealing = Sealing(policy, self._keyring, self.counts)
-        self._receiver = Receiver(policy, self._keyring, self.counts)
-        # With no sink there are no spans, and the outbox's thread only looks after the keys.
-        self._outbox = Outbox(sink or MemorySink(), chore=self._keyring.refresh)
-        self._recorder = Recorder(service, None if sink is None else self._outbox, clock)
+        tally = Tally(policy.names)
+        sealing = Sealing(policy, self._keyring, self.counts, tally)
+        if sink is None:
+            seal = partial(sealing.seal_batch, tenant=tenant, clock=clock)
+            sinks = sinks_of(export or Export(), service=service, environment=environment, seal=seal)
+        else:
+            sinks = [sink]
+        meter = metrics_of(self, meter_provider, tally, self._keyring.sealing_keys, clock)
+        self._outboxes = Outboxes(sinks, meter=meter, chore=self._keyring.refresh)
+        self._recorder = Recorder(service, self._outboxes.exporting, clock, meter=self._outboxes.meter)
+        labelling = Labelling(on_receive, self.counts)
+        self._receiver = Receiver(
+            policy, self._keyring, labelling, self._recorder, self.counts, tally, tenant=tenant
+        )
+        labelling = Labelling(on_send, self.counts)
+        self._sender = Sender(policy, sealing, self._recorder, labelling, clock, tenant=tenant)
         os.register_at_fork(after_in_child=weakly(self._in_child))
         atexit.register(weakly(self.close))
 
     @classmethod
-    def from_file(cls, path: Path | str = "interceptors.yaml", *, sink: SpanSink | None = None) -> Self:
+    def from_file(cls, path: Path | str = "interceptors.yaml", **options: Unpack[Options]) -> Self:
         """Make the tracing of a service from its configuration file.
 
         Args:
             path: the configuration.
-            sink: where spans go instead of where the file says.
+            options: as `Options` says.
 
         Returns:
             The tracing.
@@ -121,7 +148,9 @@ class Tracing:
             tenant=found.tenant,
             policy=read_policy(Path(found.policy)),
             keys=keys,
-            sink=sink or sink_of(found.export),
+            environment=found.environment,
+            export=found.export,
+            **options,
         )
 
     @classmethod
@@ -134,7 +163,7 @@ class Tracing:
         keys: MemoryKeys | Path | str | None = None,
         policy: Mapping[str, object] | Path | str | None = None,
         export: Mapping[str, object] | None = None,
-        sink: SpanSink | None = None,
+        **options: Unpack[Options],
     ) -> Self:
         """Make a tracing that needs no files: keys in memory, gone with the process.
 
@@ -145,7 +174,7 @@ class Tracing:
             keys: the keys of another tracing in this process (`MemoryKeys.beside`), or a key file.
             policy: a policy as a mapping, or its file; without one every topic is traced.
             export: where spans go, as in `interceptors.yaml`.
-            sink: where spans go instead.
+            options: as `Options` says.
 
         Returns:
             The tracing.
@@ -168,7 +197,9 @@ class Tracing:
             tenant=tenant,
             policy=compiled,
             keys=development_keys(keys, service),
-            sink=sink or sink_of(parsed),
+            environment=environment,
+            export=parsed,
+            **options,
         )
 
     @contextlib.contextmanager
@@ -199,19 +230,19 @@ class Tracing:
         Returns:
             Whether all were handed over.
         """
-        return self._outbox.flush(timeout)
+        return self._outboxes.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Flush, record nothing more, and take no more changes of the keys up.
 
         Messages still pass, sealed and verified with the keys that were held.
         """
-        self._outbox.close(timeout)
+        self._outboxes.close(timeout)
 
     @property
     def spans_dropped(self) -> int:
         """How many spans were lost: the outbox was full or closed, or the sink failed."""
-        return self._outbox.dropped
+        return self._outboxes.dropped
 
     def __enter__(self) -> Self:
         """Give itself."""
@@ -249,8 +280,7 @@ class Tracing:
 
     def origin(self) -> Origin:
         """Give what a message that begins here belongs to: the current tenant and the current span."""
-        context = get_current()
-        return Origin(current_tenant(context) or self._tenant, current(context))
+        return self._sender.origin()
 
     def seals(self, system: str, destination: str) -> bool:
         """Tell whether nothing that carries a trace in clear may go to a destination, envelope or none."""
@@ -270,18 +300,21 @@ class Tracing:
         Raises:
             LeakError: the policy blocks the message. Its span has ended with that.
         """
-        self._outbox.start()
-        started = self._clock()
-        origin = self.origin()
-        context = child_of(origin.parent)
-        carried = context if attempt is None else retry_of(attempt, context)
-        outgoing = self._sealing.seal(message, carried, origin.tenant, started // _NS_PER_MS)
-        span = None
-        if outgoing.traced:
-            span = self._recorder.sending(message.system, outgoing.channel, context, origin, started)
-        sending = Sending(outgoing, message, span, self._recorder.end)
-        refuse_blocked([outgoing], [sending])
-        return sending
+        self._outboxes.keeper.start()
+        return self._sender.send(message, attempt)
+
+    def carry(self, message: Message, context: Context) -> bytes | None:
+        """Seal the context of the current span, for whom records its spans elsewhere.
+
+        Args:
+            message: what carries it.
+            context: OpenTelemetry's.
+
+        Returns:
+            The envelope; None where no span is current, or the policy or the keys allow none.
+        """
+        self._outboxes.keeper.start()
+        return self._sender.carry(message, context)
 
     def send_batch(self, messages: Sequence[tuple[Message, Origin]]) -> tuple[list[Outgoing], list[OpenSpan]]:
         """Seal the traces of messages that are about to be sent as one.
@@ -296,23 +329,8 @@ class Tracing:
         Raises:
             LeakError: the policy blocks one of the messages, so none is to be sent. The spans have ended.
         """
-        self._outbox.start()
-        started = self._clock()
-        groups: dict[tuple[str, bytes | None], tuple[TraceContext, Span | None]] = {}
-        batch: list[Outgoing] = []
-        for message, origin in messages:
-            place = (origin.tenant, origin.parent.span_id if origin.parent else None)
-            context, span = groups.get(place) or (child_of(origin.parent), None)
-            outgoing = self._sealing.seal(message, context, origin.tenant, started // _NS_PER_MS)
-            batch.append(outgoing)
-            if outgoing.traced and span is None:
-                span = self._recorder.sending(message.system, outgoing.channel, context, origin, started)
-            if span is not None:
-                span.batch_size = (span.batch_size or 0) + 1
-            groups[place] = (context, span)
-        sendings = [OpenSpan(span, self._recorder.end) for _, span in groups.values() if span is not None]
-        refuse_blocked(batch, sendings)
-        return batch, sendings
+        self._outboxes.keeper.start()
+        return self._sender.send_batch(messages)
 
     def receive(self, message: Message, *, consumer: str) -> Receipt:
         """Verify what came with a message.
@@ -324,7 +342,7 @@ class Tracing:
         Returns:
             The verdict and what follows from it; nothing is raised, whatever the message holds.
         """
-        self._outbox.start()
+        self._outboxes.keeper.start()
         return self._receiver.receive(message, consumer=consumer, now=self._clock() // _NS_PER_MS)
 
     def forget(self, consumer: str) -> None:
@@ -353,13 +371,7 @@ class Tracing:
         Returns:
             The scope.
         """
-        if not receipt.traced:
-            return Processing(None, None, self._recorder.end)
-        origin = Origin(receipt.tenant or self._tenant, receipt.parent)
-        context = child_of(origin.parent)
-        span = self._recorder.processing(system, receipt, context, origin, group)
-        current = Current(origin.tenant, context, origin.parent or context)
-        return Processing(span, current, self._recorder.end)
+        return self._receiver.process(system, receipt, group)
 
     def settle(
         self, operation: Operation, system: str, receipt: Receipt, processing: Processing | None
@@ -375,12 +387,7 @@ class Tracing:
         Returns:
             The open span.
         """
-        above = processing.context if processing is not None else receipt.parent
-        span = None
-        if receipt.traced:
-            origin = Origin(receipt.tenant or self._tenant, above)
-            span = self._recorder.settling(operation, system, receipt, origin)
-        return OpenSpan(span, self._recorder.end)
+        return self._receiver.settle(operation, system, receipt, processing)
 
     def now(self) -> int:
         """Give the time, in nanoseconds since the epoch, by the clock that spans are timed with."""

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
-from typing import TYPE_CHECKING, Any
+import gzip
+import http.server
+import json
+import secrets
+import string
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from interceptors.kafka import TracedConsumer, TracedProducer
+from interceptors.keys import KeyAdministration
 
 from . import provision
 from .provision.kafka import create_topic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from aiokafka import ConsumerRecord
+    from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from tests.conftest import Service, Services
 
@@ -40,7 +53,9 @@ def kafka(request: pytest.FixtureRequest) -> str:
 def topic(kafka: str, request: pytest.FixtureRequest) -> str:
     """The name of a topic of `kafka` that only this test knows, with 2 partitions or more."""
     if request.node.callspec.params["kafka"] == "embedded":
-        return f"test-{uuid.uuid4()}"  # comes into being with 4 partitions when first asked for
+        return "test-" + "".join(
+            secrets.choice(string.ascii_lowercase) for _ in range(16)
+        )  # comes into being with 4 partitions when first asked for
     return create_topic(kafka)
 
 
@@ -76,6 +91,140 @@ def owned_rabbitmq(_owned: Callable[[Kind], Server]) -> Server:
 def owned_redis(_owned: Callable[[Kind], Server]) -> Server:
     """A real, running Redis that this test may kill. What it has acknowledged is on its disk."""
     return _owned(provision.REDIS)
+
+
+def _values(attributes: Iterable[KeyValue]) -> dict[str, Any]:
+    """OTLP's attributes, each of them a text, a number or a truth."""
+    return {
+        attribute.key: getattr(attribute.value, attribute.value.WhichOneof("value") or "")
+        for attribute in attributes
+    }
+
+
+class Arrived(NamedTuple):
+    """A span as it came over OTLP, and what it came in."""
+
+    resource: dict[str, Any]
+    scope: InstrumentationScope
+    span: Span
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """By name."""
+        return _values(self.span.attributes)
+
+
+class OtlpSink:
+    """Takes what is exported to it by OTLP over HTTP.
+
+    Attributes:
+        port: of loopback, where it listens.
+        url: the same, as exporters are given it: without `/v1/traces`.
+        bodies: what came, uncompressed.
+    """
+
+    def __init__(self, port: int) -> None:
+        """Listen on a port; 0 for any that is free."""
+        self.bodies: list[bytes] = []
+        self._spans: list[Arrived] = []
+        self._changed = threading.Condition()
+        sink = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path != "/v1/traces":
+                    self.send_error(http.HTTPStatus.NOT_FOUND)
+                    return
+                sink._take(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
+                answer = ExportTraceServiceResponse().SerializeToString()
+                self.send_response(http.HTTPStatus.OK)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def _take(self, body: bytes) -> None:
+        request = ExportTraceServiceRequest.FromString(body)
+        with self._changed:
+            self.bodies.append(body)
+            self._spans.extend(
+                Arrived(_values(by_resource.resource.attributes), by_scope.scope, span)
+                for by_resource in request.resource_spans
+                for by_scope in by_resource.scope_spans
+                for span in by_scope.spans
+            )
+            self._changed.notify_all()
+
+    def trace(self, trace_id: bytes, count: int) -> list[Arrived]:
+        """The spans of a trace, in the order of their starts, once there are as many as that."""
+
+        def found() -> list[Arrived]:
+            return [arrived for arrived in self._spans if arrived.span.trace_id == trace_id]
+
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(found()) >= count, DEADLINE / 2):
+                pytest.fail(f"{count} spans expected, {[arrived.span.name for arrived in found()]} came")
+            return sorted(found(), key=lambda arrived: arrived.span.start_time_unix_nano)
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture(scope="session")
+def otlp_sink() -> Iterator[OtlpSink]:
+    """Where spans go that are exported over OTLP, by one exporter or several, or by a Collector."""
+    given = provision.given_address(provision.COLLECTOR)
+    with contextlib.closing(OtlpSink(provision.Collector.given_exports_to if given else 0)) as sink:
+        yield sink
+
+
+@pytest.fixture(scope="session")
+def real_collector(real_brokers: None, otlp_sink: OtlpSink) -> Iterator[str]:
+    """The URL of an OpenTelemetry Collector that exports to `otlp_sink`."""
+    with provision.running(provision.Collector(exports_to=otlp_sink.port)) as address:
+        yield address
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Callable[..., dict[str, Path]]:
+    """Writes an `interceptors.yaml` for each of some services, which read one another's envelopes."""
+
+    def write(*services: str, policy: Mapping[str, Any], otlp: str) -> dict[str, Path]:
+        administration = KeyAdministration(tmp_path / "roots.json")
+        administration.root("acme")
+        # JSON is YAML.
+        (tmp_path / "policy.yaml").write_text(json.dumps({"version": 1, **policy}))
+        written = {}
+        for service in services:
+            others = [other for other in services if other != service]
+            administration.grant(service, "acme", others, tmp_path / f"{service}.keys.json")
+            written[service] = tmp_path / f"{service}.yaml"
+            configuration = {
+                "service": service,
+                "tenant": "acme",
+                "keys": f"{service}.keys.json",
+                "policy": "policy.yaml",
+                "export": {"otlp": {"endpoint": otlp}},
+            }
+            written[service].write_text(json.dumps(configuration))
+        return written
+
+    return write
 
 
 class Bus:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
+import string
 import subprocess
 import sys
 import time
-import uuid
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,12 +30,15 @@ if TYPE_CHECKING:
 
     from interceptors.spans import Span
 
+    from .conftest import OtlpSink
+
 APP = Path(__file__).with_name("celery_app")
 LIBRARY = Path(interceptors.__file__).parents[1]
 DEADLINE = 30
 """Seconds after which what doesn't happen is given up."""
 
-PREFORK = ("prefork", "--concurrency=2", "--max-tasks-per-child=3")
+TASKS_OF_A_CHILD = 3
+PREFORK = ("prefork", "--concurrency=2", f"--max-tasks-per-child={TASKS_OF_A_CHILD}")
 POOLS = {
     # Each pool, and each broker; both brokers for the pool that has processes of its own.
     "redis": (PREFORK, ("threads", "--concurrency=2")),
@@ -93,7 +98,7 @@ class Warehouse:
     """A queue of a broker, the service that fills it, and what its workers have written down."""
 
     def __init__(self, broker: str, folder: Path) -> None:
-        name = f"stock-{uuid.uuid4()}"
+        name = "stock-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         self._folder = folder
         self._runs = folder / "runs.jsonl"
         self._runs.touch()
@@ -114,10 +119,7 @@ class Warehouse:
         administration.grant("shop", "acme", [], folder / "shop-keys.json")
         administration.grant("warehouse", "acme", ["shop"], folder / "keys.json")
         (folder / "policy.yaml").write_text("version: 1\ndefault: {accept: required}\n")
-        (folder / "interceptors.yaml").write_text(
-            "service: warehouse\ntenant: other\nkeys: keys.json\npolicy: policy.yaml\n"
-            "export: {file: {path: spans.jsonl}}\n"
-        )
+        self.export_by("file: {path: spans.jsonl}")
         self._sink = MemorySink()
         self.tracing = Tracing(
             service="shop",
@@ -129,6 +131,12 @@ class Warehouse:
         self._app = Celery("shop", set_as_current=False)
         self._app.conf.update(self._conf)
         connect(self._app, self.tracing)
+
+    def export_by(self, export: str) -> None:
+        """Write the workers' configuration."""
+        (self._folder / "interceptors.yaml").write_text(
+            f"service: warehouse\ntenant: other\nkeys: keys.json\npolicy: policy.yaml\nexport: {{{export}}}\n"
+        )
 
     def worker(self, *pool: str) -> Worker:
         environment = {
@@ -203,6 +211,11 @@ def test_every_span_of_every_pool_arrives(warehouse: Warehouse, pool: tuple[str,
     restock = warehouse.send("restock")
     with warehouse.worker(*pool) as worker:
         worker.wait_for(lambda: len(warehouse.runs("place")) == 6 and len(warehouse.runs("restock")) == 2)
+        if pool is PREFORK:
+            # billiard may kill a child that is being recycled when the worker is ended.
+            pids = Counter(run["pid"] for task in ("place", "restock") for run in warehouse.runs(task))
+            recycled = [pid for pid, count in pids.items() if count == TASKS_OF_A_CHILD]
+            worker.wait_for(lambda: not any(map(is_alive, recycled)))
         worker.end()
 
     runs, spans = warehouse.runs("place"), warehouse.spans("process", "place")
@@ -221,6 +234,30 @@ def test_every_span_of_every_pool_arrives(warehouse: Warehouse, pool: tuple[str,
     assert retry["parentSpanId"] == first["spanId"]
     assert [link["spanId"] for link in second["links"]] == [retry["spanId"]]
     assert {span["attributes"]["interceptors.tenant"] for span in (first, second, retry)} == {"acme"}
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_child_that_is_recycled_after_each_task_exports_by_otlp(
+    redis_warehouse: Warehouse, otlp_sink: OtlpSink
+) -> None:
+    redis_warehouse.export_by(f"otlp: {{endpoint: {otlp_sink.url}}}")
+    sent = [redis_warehouse.send("place") for _ in range(4)]
+    with redis_warehouse.worker("prefork", "--concurrency=2", "--max-tasks-per-child=1") as worker:
+        # Before the worker is ended: billiard may kill a child that is being recycled just then.
+        arrived = [one for span in sent for one in otlp_sink.trace(span.context.trace_id, 1)]
+        worker.end()
+    runs = redis_warehouse.runs("place")
+    assert len({run["pid"] for run in runs}) == 4
+    assert [one.span.parent_span_id for one in arrived] == [span.context.span_id for span in sent]
+    assert {one.span.span_id.hex() for one in arrived} == {run["span"] for run in runs}
 
 
 def test_a_task_whose_child_is_killed_runs_again_under_its_trace(warehouse: Warehouse) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
+import string
 import subprocess
 import sys
 import uuid
@@ -67,7 +69,7 @@ class Returns:
     """An app that publishes tasks, each in a trace of its own, and what its worker says of their runs."""
 
     def __init__(self, broker: str, folder: Path, closing: contextlib.ExitStack) -> None:
-        name = f"returns-{uuid.uuid4()}"
+        name = "returns-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         self._closing = closing
         self._folder = folder
         self._conf = {

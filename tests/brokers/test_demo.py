@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
@@ -20,6 +20,9 @@ import interceptors
 from interceptors.demo import run
 from interceptors.demo.orders import SAMPLE, read_orders
 from interceptors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .conftest import OtlpSink
 
 BROKER_GOES_AWAY = """
 import asyncio, sys
@@ -62,6 +65,10 @@ class Result:
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _attributes(span: dict[str, Any]) -> dict[str, Any]:
+    return {item["key"]: item["value"].get("stringValue") for item in span["attributes"]}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +129,7 @@ def test_one_trace_runs_through_five_services_in_each_tenant(sample: Result) -> 
     services: dict[str, set[str]] = {}
     tenants: dict[str, set[str]] = {}
     for span in sample.spans:
-        attributes = {item["key"]: item["value"].get("stringValue") for item in span["attributes"]}
+        attributes = _attributes(span)
         services.setdefault(span["traceId"], set()).add(attributes["service.name"])
         tenants.setdefault(span["traceId"], set()).add(attributes["interceptors.tenant"])
     orders, _ = read_orders(SAMPLE)
@@ -257,11 +264,11 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) 
         ("--rabbitmq", {"rabbitmq": "secret"}),
         ("--celery-broker", {"celery_broker": "http://shop:secret@127.0.0.1/"}),
         ("--celery-broker", {"celery_broker": "redis://"}),
+        ("--otlp", {"otlp": "127.0.0.1:4318"}),
+        ("--otlp", {"otlp": "https://shop:secret@"}),
     ],
 )
-def test_what_is_no_address_of_a_broker_is_refused_unshown(
-    tmp_path: Path, option: str, given: dict[str, Any]
-) -> None:
+def test_what_is_no_address_is_refused_unshown(tmp_path: Path, option: str, given: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=rf"^{option}: not .*; give one such as ") as caught:
         Result(tmp_path / "out", input_path=None, **{"kafka": None, **given})
     assert "secret" not in str(caught.value)
@@ -285,6 +292,46 @@ def test_it_runs_again_beside_what_it_left(narrow: Result) -> None:
     again = Result(narrow.folder, input_path=narrow.folder.parent / "orders.jsonl", kafka=None)
     assert (narrow.status, again.status) == (0, 0)
     assert len(again.spans) == len(narrow.spans)
+
+
+def test_spans_are_exported_to_what_speaks_otlp_as_each_services_own(
+    tmp_path: Path, otlp_sink: OtlpSink
+) -> None:
+    given = tmp_path / "orders.jsonl"
+    given.write_text(f"{ORDER}\n{OTHER}\n")
+
+    result = Result(tmp_path / "out", input_path=given, kafka=None, otlp=otlp_sink.url)
+
+    assert result.status == 0
+    assert f"The same spans were exported by OTLP: {len(result.spans)}" in result.printed
+    for trace_id in {span["traceId"] for span in result.spans}:
+        written = [span for span in result.spans if span["traceId"] == trace_id]
+        arrived = otlp_sink.trace(bytes.fromhex(trace_id), len(written))
+        assert {(one.span.span_id.hex(), one.span.name, one.resource["service.name"]) for one in arrived} == {
+            (span["spanId"], span["name"], _attributes(span)["service.name"]) for span in written
+        }
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("{nobody}", r"^--otlp 127\.0\.0\.1:1: TimeoutError; check the address"),
+        ("{sink}/elsewhere", r"^--otlp: \d+ of \d+ spans were refused; check that the address"),
+    ],
+)
+def test_what_takes_no_spans_is_an_error_after_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, otlp_sink: OtlpSink, path: str, error: str
+) -> None:
+    monkeypatch.setattr("interceptors.demo.exporting.TIMEOUT_S", 1.0)
+    given = tmp_path / "orders.jsonl"
+    given.write_text(f"{ORDER}\n")
+    url = path.format(nobody="http://shop:secret@127.0.0.1:1", sink=otlp_sink.url)
+
+    with pytest.raises(ConfigurationError, match=error) as caught:
+        Result(tmp_path / "out", input_path=given, kafka=None, otlp=url)
+
+    assert "secret" not in str(caught.value)
+    assert _lines(tmp_path / "out" / "spans.jsonl")
 
 
 def test_payments_and_tasks_through_rabbitmq(embedded_rabbitmq: str, tmp_path: Path) -> None:

@@ -141,8 +141,9 @@ async def test_contrib_aiokafka_batches_and_transactions_are_traced(
 
     records = [await consumer.getone() for _ in range(2)]
 
-    assert [record.receipt.parent for record in records] == [span.context for span in checkout.spans("send")]
-    assert len(checkout.spans("send")) == 2
+    (created,), (batched, sent) = checkout.spans("create"), checkout.spans("send")
+    assert [record.receipt.parent for record in records] == [created.context, sent.context]
+    assert [link.span_id for link in batched.links] == [created.context.span_id]
 
 
 async def test_faststream_a_batch_of_several_tenants_mixes_nothing(

@@ -96,7 +96,7 @@ async def test_what_is_not_traced_is_passed_on(bus: Bus, producer: TracedProduce
         _ = producer.no_such_thing
 
 
-async def test_a_batch_carries_an_envelope_in_each_message_and_has_one_span(
+async def test_a_batch_carries_an_envelope_in_each_message_and_has_one_send_span(
     bus: Bus, checkout: Service, producer: TracedProducer, consumer: TracedConsumer
 ) -> None:
     headers = [("name", b"value")]
@@ -115,7 +115,9 @@ async def test_a_batch_carries_an_envelope_in_each_message_and_has_one_span(
     assert [(record.value, record.partition) for record in records] == [(b"0", 1), (b"1", 1), (None, 1)]
     assert (records[0].timestamp, records[0].headers, headers) == (1_000, (*headers,), [("name", b"value")])
     assert (metadata.offset, span.offset, span.partition, span.batch_size) == (0, 0, 1, 3)
-    assert [record.receipt.parent for record in records] == [span.context] * 3
+    created = checkout.spans("create")
+    assert [record.receipt.parent for record in records] == [one.context for one in created]
+    assert [link.span_id for link in span.links] == [one.context.span_id for one in created]
     wire = await bus.on_the_wire(3)
     assert len({value for record in wire for name, value in record.headers if name == HEADER_NAME}) == 3
 
@@ -162,8 +164,11 @@ async def test_a_batch_of_two_tenants_has_a_span_for_each(
     assert [record.receipt.tenant for record in records] == ["acme", "globex", "acme"]
     acme, globex = checkout.spans("send")
     assert [(span.tenant, span.batch_size) for span in (acme, globex)] == [("acme", 2), ("globex", 1)]
-    assert acme.context.trace_id != globex.context.trace_id
-    assert records[1].receipt.parent == globex.context
+    created = checkout.spans("create")
+    assert [record.receipt.parent for record in records] == [one.context for one in created]
+    linked = [[link.span_id for link in span.links] for span in (acme, globex)]
+    first, second, third = (one.context.span_id for one in created)
+    assert linked == [[first, third], [second]]
 
 
 async def test_a_batch_that_aiokafka_made_goes_as_it_is(

@@ -284,6 +284,16 @@ def test_what_is_missing_and_how_to_do_without_is_said(monkeypatch: pytest.Monke
         packages.require(provision.REDIS, {"no-such-program": "some-package"})
 
 
+def test_a_collector_without_go_is_a_failure_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(RuntimeError, match=r"native Collector needs Go .* COLLECTOR_URL.* BROKERS=none"):
+        provision.COLLECTOR.fetch()
+
+
 class Pages(Kind):
     """A server that is quick to start, with another one as its helper."""
 

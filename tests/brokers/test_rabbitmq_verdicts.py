@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
+import secrets
+import string
 from typing import TYPE_CHECKING, Any
 
 import aio_pika
@@ -55,7 +56,7 @@ async def connection(real_rabbitmq: str) -> AsyncIterator[AbstractConnection]:
 @pytest.fixture
 def name() -> str:
     """The name of a queue that only this test knows."""
-    return f"orders-{uuid.uuid4()}"
+    return "orders-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
 
 
 @pytest.fixture

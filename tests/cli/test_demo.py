@@ -41,12 +41,13 @@ def test_without_options_it_runs_in_this_process(
         "kafka": None,
         "rabbitmq": None,
         "celery_broker": None,
+        "otlp": None,
     }
 
 
 def test_options_are_handed_on(invoke: Callable[..., Result], handed_on: dict[str, Any]) -> None:
     brokers = ("--kafka", "broker:9092", "--rabbitmq", "amqp://broker", "--celery-broker", "redis://broker")
-    invoke("demo", "--input", "orders.jsonl", *brokers, "--out", "elsewhere")
+    invoke("demo", "--input", "orders.jsonl", *brokers, "--otlp", "http://sink", "--out", "elsewhere")
     del handed_on["console"]
     assert handed_on == {
         "input_path": Path("orders.jsonl"),
@@ -54,6 +55,7 @@ def test_options_are_handed_on(invoke: Callable[..., Result], handed_on: dict[st
         "kafka": "broker:9092",
         "rabbitmq": "amqp://broker",
         "celery_broker": "redis://broker",
+        "otlp": "http://sink",
     }
 
 

@@ -365,6 +365,29 @@ def test_no_export_is_a_warning(starter: Path, invoke: Callable[..., Result]) ->
     assert warning.startswith("export: no spans are recorded")
 
 
+BUS = "bus: {collector_key: collector.pub, kafka: {bootstrap_servers: 'localhost:9092', topic: spans}}"
+
+
+@pytest.mark.parametrize(
+    ("export", "status", "text"),
+    [
+        ("otlp: {}", "ok", "export: otlp: holds"),
+        ("otlp: {endpoint: 'ftp://localhost'}", "wrong", "export: export.otlp.endpoint"),
+        (BUS, "wrong", "export: collector.pub: can't be read"),
+    ],
+)
+def test_an_export_to_elsewhere_is_built_as_the_service_would(
+    starter: Path, invoke: Callable[..., Result], export: str, status: str, text: str
+) -> None:
+    starter.write_text(
+        starter.read_text(encoding="utf-8").partition("export:")[0] + f"export: {{{export}}}\n", "utf-8"
+    )
+    result = invoke("doctor")
+    (found,) = [line for line in lines(result, status) if line.startswith("export:")]
+    assert found.startswith(text)
+    assert not [line for line in lines(result, "warning") if line.startswith("export:")]
+
+
 def test_a_broker_that_takes_headers_is_ok(starter: Path, invoke: Callable[..., Result]) -> None:
     with EmbeddedKafka() as kafka:
         result = invoke("doctor", starter, "--kafka", kafka.bootstrap_servers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
+import secrets
+import string
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,7 +45,11 @@ async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
     """A topic or queue that only this test knows, of each bus in turn."""
     kind, broker = request.param
     async with contextlib.AsyncExitStack() as stopping:
-        made: Bus = kind(request.getfixturevalue(broker), f"test-{uuid.uuid4()}", stopping)
+        made: Bus = kind(
+            request.getfixturevalue(broker),
+            "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)),
+            stopping,
+        )
         await made.open()
         yield made
 

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import yaml
 from markdown_it import MarkdownIt
+from opentelemetry import propagate
 
 from interceptors.policy import parse_policy
 from interceptors.policy.yaml_document import parse_document
@@ -174,6 +175,7 @@ async def test_what_a_page_shows_holds(
     name: str, bootstrap: str, amqp_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(propagate, "propagator", propagate.propagator)  # which a page may set
     names: dict[str, Any] = {"__name__": "__page__", "bootstrap": bootstrap, "amqp_url": amqp_url}
     printed = ""
     for block in blocks(PAGES[name]):
@@ -262,3 +264,12 @@ def test_the_generated_pages_are_up_to_date() -> None:
         [sys.executable, str(DOCS / "_generate.py"), "--check"], capture_output=True, check=False, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_the_readme_says_others_break_on_is_what_the_page_says() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, _, after = readme.partition("## What others break on\n")
+    shown = [line for line in after.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    page = (ROOT / "docs" / "reference" / "robustness.md").read_text(encoding="utf-8").splitlines()
+    assert len(shown) > 5
+    assert [line for line in shown if line not in page] == []

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from aiokafka import ConsumerRecord
+from opentelemetry import baggage
+from opentelemetry.context import attach, detach, get_current
 
 from interceptors import InterceptorError, RejectedError, Tracing, kafka
 from interceptors.context import Scope, new_root
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from interceptors.pipeline import Receipt
     from interceptors.spans import Span
-    from interceptors.tracing import Processing
+    from interceptors.tracing import Processing, SpanView
 
 MARK = "canary-58c1f0e7"
 NOW = 1_790_000_000_000
@@ -119,8 +121,11 @@ class MarkedError(Exception):
 
 
 class FailingSink:
-    def export(self, spans: Sequence[Span]) -> None:
+    def export(self, spans: Sequence[Span], timeout: float) -> int:  # noqa: ARG002 - the protocol's
         raise OSError(MARK, spans)
+
+    def close(self) -> None:
+        pass
 
 
 class FailingKeys(MemoryKeys):
@@ -175,8 +180,26 @@ def settled_and_sent_again(
     return [retry.envelope] if retry.envelope else [], shown
 
 
+def mark(view: SpanView, message: Message) -> None:
+    """A hook that would let everything out, and fails with more than it should say."""
+    view.set_label("region", MARK)
+    view.set_label(MARK, MARK)
+    raise MarkedError(view, message)
+
+
 @pytest.fixture
-def seen(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Seen:
+def marked_baggage() -> Iterator[None]:
+    """Baggage that holds the marker in names, and in values of labels that the policy names."""
+    marked = get_current()
+    for name, value in {MARK: MARK, "region": MARK, "long": MARK * 9}.items():
+        marked = baggage.set_baggage(name, value, marked)
+    token = attach(marked)
+    yield
+    detach(token)
+
+
+@pytest.fixture
+def seen(tmp_path: Path, caplog: pytest.LogCaptureFixture, marked_baggage: None) -> Seen:
     """What there is to see after messages that hold the marker wherever they can hold something."""
     caplog.set_level(logging.DEBUG)
     path = tmp_path / "spans.jsonl"
@@ -184,13 +207,13 @@ def seen(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.M
     reprs: list[object] = []
     errors: list[str] = []
     envelopes: list[bytes] = []
-    labelled = new_root()._replace(labels={MARK: MARK, "region": MARK, "long": MARK * 9})
-    monkeypatch.setattr("interceptors.tracing.tracing.child_of", lambda _: labelled)
+    labels = {"region": {"values": ["eu"]}, "long": {"pattern": "[a-z0-9-]{1,64}"}}
     sinks: list[Any] = [memory, JsonLinesSink(path), FailingSink()]
     for sink, accept in zip(sinks, ("required", "reject", "optional"), strict=True):
-        policy = {"default": {"binding": "message", "accept": accept}}
-        tracing = Tracing.for_development("checkout", policy=policy, sink=sink)
-        scope = Scope(None, new_root())
+        policy = {"default": {"binding": "message", "accept": accept, "labels": labels}}
+        hooks: Any = {"on_send": mark, "on_receive": mark}
+        tracing = Tracing.for_development("checkout", policy=policy, sink=sink, **hooks)
+        scope = Scope(None, new_root(), {"region": MARK, MARK: MARK, "long": MARK * 9})
         for body in (MESSAGE.body, {MARK: MARK}):
             sending = tracing.send(MESSAGE._replace(body=body))
             reprs += [sending, sending.span]
@@ -215,7 +238,7 @@ def seen(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.M
             tracing.received("kafka", [receipt], started=1, group=None)
         tracing.flush()
         reprs += [tracing, tracing.counts, tracing._keyring, tracing._recorder, sink]
-        reprs += [tracing._sealing, tracing._receiver, tracing._receiver._opener]
+        reprs += [tracing._sender, tracing._sender._sealing, tracing._receiver, tracing._receiver._opener]
         tracing.close()
     failing = Tracing(
         service="checkout",
@@ -224,7 +247,7 @@ def seen(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.M
         keys=FailingKeys("checkout"),
     )
     failing.send(MESSAGE).end()
-    failing._outbox.work_once()
+    failing._outboxes.keeper.work_once()
     failing.close()
     log = [text for logged in caplog.records for text in (logged.getMessage(), repr(vars(logged)))]
     assert {logged.name for logged in caplog.records} >= {

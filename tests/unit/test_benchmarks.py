@@ -13,6 +13,22 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CONTROL = "(the first again: noise)"
 
+
+def sides(client: str) -> set[str]:
+    return {
+        client,
+        *(f"{client}, {side}" for side in ("traced", "traced and scanned", "OpenTelemetry in clear")),
+    }
+
+
+def adds(client: str, where: str = "") -> list[str]:
+    theirs = f"of what is added by {client}, OpenTelemetry in clear{where}"
+    return [
+        f"{client}, traced: at most 0.12 {theirs}",
+        f"{client}, traced and scanned: at most 0.18 {theirs}",
+    ]
+
+
 RUNS = {
     "envelope": (
         ("seal, inject or encrypt", "open, extract or decrypt", "both"),
@@ -26,12 +42,21 @@ RUNS = {
         },
     ),
     "hop": (
-        ("a message sent, and received by async for", "a message sent, and received by getmany"),
-        {"aiokafka", "aiokafka, traced"},
+        tuple(
+            f"{received}, {transport}"
+            for transport in ("embedded Kafka", "transport stubbed")
+            for received in (
+                "200 B sent, and received by async for",
+                "1 KB sent, and received by async for",
+                "10 KB sent, and received by async for",
+                "1 KB sent, and received by getmany",
+            )
+        ),
+        sides("aiokafka"),
     ),
     "hop_rabbitmq": (
         ("a message published and confirmed, handled and acknowledged",),
-        {"aio-pika", "aio-pika, traced", "aio-pika, OpenTelemetry in clear"},
+        sides("aio-pika"),
     ),
     "pipeline": (
         ("a message, out and in",),
@@ -47,10 +72,17 @@ RUNS = {
     ),
     "task_celery": (
         ("a task, published and run",),
-        {"Celery", "Celery, traced", "Celery, OpenTelemetry in clear"},
+        sides("Celery"),
     ),
 }
 GOALS = {
+    "hop": [
+        *adds("aiokafka", ", embedded Kafka"),
+        "aiokafka, traced: at least 0.6 of the throughput of aiokafka, embedded Kafka",
+        *adds("aiokafka", ", transport stubbed"),
+    ],
+    "hop_rabbitmq": adds("aio-pika"),
+    "task_celery": adds("Celery"),
     "envelope": ["seal + open takes at most 1.3 of inject + extract"],
     "pipeline": ["a message takes at most 25 µs CPU, out and in"],
     "scan --alone": [
@@ -79,6 +111,15 @@ def run(command: str, report: Path) -> str:
     return done.stdout
 
 
+FIGURES = {
+    "hop": [
+        "1 KB: waiting for the acknowledgement and the record, embedded Kafka, µs",
+        "1 KB: waiting for the acknowledgement and the record, transport stubbed, µs",
+        "memory of a process, MiB, 80 messages of 1 KB",
+    ],
+}
+
+
 @pytest.mark.parametrize("command", RUNS)
 def test_a_benchmark_prints_and_writes_the_same_tables(command: str, tmp_path: Path) -> None:
     titles, names = RUNS[command]
@@ -94,12 +135,23 @@ def test_a_benchmark_prints_and_writes_the_same_tables(command: str, tmp_path: P
         first = table["rows"][0]
         for row in rows.values():
             assert row["ratio"] == pytest.approx(row["cpu_us"] / first["cpu_us"])
-        start = printed.index(f"{table['title']}  [2 rounds of 20]")
+        start = next(
+            place for place, line in enumerate(printed) if line.startswith(f"{table['title']}  [2 rounds of ")
+        )
         shown = printed[start + 2 : start + 2 + len(rows)]
         assert all(line.startswith(name) for line, name in zip(shown, rows, strict=True))
+    assert [table["title"] for table in found["figures"]] == FIGURES.get(command, [])
+    for table in found["figures"]:
+        assert names <= table["rows"].keys() <= {*names, CONTROL}
+        for row in table["rows"].values():
+            low, high, *_ = (
+                row.values()
+            )  # the median and the 99th percentile; memory at start and at its peak
+            assert 0 < low <= high
     assert [goal["goal"] for goal in found["goals"]] == GOALS.get(command, [])
     for goal in found["goals"]:
-        assert goal["met"] is (goal["found"] <= goal["limit"])
+        too_much, too_little = goal["found"] > goal["limit"], goal["found"] < goal["limit"]
+        assert goal["met"] is not (too_little if goal["at_least"] else too_much)
         assert any(line.startswith(f"goal: {goal['goal']}: ") for line in printed)
 
 

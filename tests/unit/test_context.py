@@ -6,6 +6,7 @@ import pickle
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -21,14 +22,19 @@ from interceptors.context import (
     SAMPLED,
     Scope,
     TraceContext,
+    Turns,
     child_of,
+    continued,
     current,
+    current_baggage,
     current_tenant,
     from_traceparent,
+    left_behind,
     new_root,
     retry_of,
     to_traceparent,
 )
+from interceptors.envelope.plaintext import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +91,44 @@ def test_a_child_is_of_the_same_trace_and_has_no_labels() -> None:
 
 def test_a_child_of_nothing_is_a_root() -> None:
     assert child_of(None).trace_id != child_of(None).trace_id
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_a_new_trace_is_sampled_where_its_id_says_so(*, sampled: bool) -> None:
+    asked = []
+
+    def samples(trace_id: bytes) -> bool:
+        asked.append(trace_id)
+        return sampled
+
+    root = child_of(None, samples)
+
+    assert asked == [root.trace_id]
+    assert root.flags == (SAMPLED if sampled else 0) | RANDOM_TRACE_ID
+
+
+@pytest.mark.parametrize("flags", [0, SAMPLED, RANDOM_TRACE_ID, SAMPLED | RANDOM_TRACE_ID])
+def test_a_child_is_sampled_as_its_parent_whatever_a_new_trace_would_be(flags: int) -> None:
+    for samples in (lambda _: True, lambda _: False):
+        assert child_of(CONTEXT._replace(flags=flags), samples).flags == flags
+
+
+def test_a_retry_has_the_labels_of_the_span_that_sends_it() -> None:
+    attempt = CONTEXT._replace(labels={"region": "us", "plan": "free"})
+    sending = child_of(attempt)._replace(labels={"region": "eu"})
+
+    assert retry_of(attempt, sending).labels == {"region": "eu", RETRY_LABEL: sending.span_id}
+    assert sending.labels == {"region": "eu"}
+
+
+def test_who_sent_a_retry_comes_before_labels_that_may_not_all_fit() -> None:
+    labels = {f"label{number}": "v" * 64 for number in range(16)}
+    sending = child_of(CONTEXT)._replace(labels=labels)
+
+    padded, left_out = encode(retry_of(CONTEXT, sending), 1_700_000_000_000)
+
+    assert left_out > 0
+    assert decode(padded).context.labels[RETRY_LABEL] == sending.span_id
 
 
 def test_a_retry_goes_on_from_where_the_attempt_did_and_says_who_sent_it() -> None:
@@ -275,3 +319,171 @@ def test_a_tenant_that_somebody_else_put_there_is_none_where_it_is_no_text() -> 
     scope.leave()
 
     assert current_tenant(otel_context.set_value(key, 17)) is None
+
+
+# --- baggage, and what is left at a boundary ----------------------------------------------------------------
+
+
+def carry(**entries: object) -> None:
+    """Have baggage."""
+    for name, value in entries.items():
+        otel_context.attach(baggage.set_baggage(name, value))
+
+
+def test_a_span_brings_its_labels_as_baggage_and_no_other_stays() -> None:
+    carry(user="bob", region="us")
+
+    scope = Scope("acme", CONTEXT, {"region": "eu"})
+
+    assert current_baggage() == {"region": "eu"}
+    scope.leave()
+    assert current_baggage() == {"user": "bob", "region": "us"}
+
+
+def test_a_span_without_labels_leaves_no_baggage() -> None:
+    carry(user="bob")
+
+    Scope("acme", CONTEXT)
+
+    assert current_baggage() == {}
+
+
+def test_the_same_tenant_keeps_baggage_and_another_has_none() -> None:
+    Scope("acme", CONTEXT, {"region": "eu"})
+
+    same = Scope("acme")
+    assert current_baggage() == {"region": "eu"}
+    same.leave()
+    other = Scope("globex")
+    assert current_baggage() == {}
+    other.leave()
+    assert current_baggage() == {"region": "eu"}
+
+
+def test_where_no_tenant_was_said_before_baggage_stays() -> None:
+    carry(region="eu")
+
+    Scope("acme")
+
+    assert current_baggage() == {"region": "eu"}
+
+
+def test_the_span_that_was_current_is_left_behind_where_the_tenant_changes() -> None:
+    handling = Scope("acme", CONTEXT)
+    assert left_behind() is None
+
+    crossing = Scope("globex")
+    assert left_behind() == CONTEXT
+    inside = otel_context.get_current()
+    again = Scope("globex")
+    assert left_behind() == CONTEXT
+
+    again.leave()
+    crossing.leave()
+    assert left_behind() is None
+    handling.leave()
+    assert left_behind(inside) == CONTEXT
+
+
+def test_beyond_a_second_boundary_it_is_still_the_last_span_that_was_current() -> None:
+    Scope("acme", CONTEXT)
+    Scope("globex")
+
+    Scope("initech")
+
+    assert left_behind() == CONTEXT
+
+
+def test_a_message_that_is_handled_beyond_the_boundary_has_left_nothing() -> None:
+    Scope("acme", CONTEXT)
+    Scope("globex")
+
+    Scope("globex", new_root())
+
+    assert left_behind() is None
+
+
+def test_a_tenant_in_whose_name_nothing_began_is_no_link_of_the_chain() -> None:
+    Scope("acme", CONTEXT)
+    Scope("globex")
+
+    third = Scope("initech")
+    assert left_behind() == CONTEXT
+    back = Scope("acme")
+    assert (current(), left_behind()) == (None, CONTEXT)
+
+    back.leave()
+    third.leave()
+    assert (current_tenant(), left_behind()) == ("globex", CONTEXT)
+
+
+def test_where_no_span_was_current_nothing_is_left_behind() -> None:
+    Scope("acme")
+
+    Scope("globex")
+
+    assert left_behind() is None
+
+
+def test_what_came_from_elsewhere_is_remote_and_not_current_of_itself() -> None:
+    carry(user="bob")
+    before = otel_context.get_current()
+
+    theirs = continued(before, "acme", CONTEXT, {"region": "eu"})
+
+    assert otel_context.get_current() is before
+    span = get_current_span(theirs).get_span_context()
+    assert (span.is_remote, current(theirs)) == (True, CONTEXT)
+    assert (current_tenant(theirs), left_behind(theirs)) == ("acme", None)
+    assert current_baggage(theirs) == {"region": "eu"}
+    assert current_baggage() == {"user": "bob"}
+
+
+def test_beyond_what_came_from_elsewhere_another_tenants_trace_starts_anew() -> None:
+    otel_context.attach(continued(otel_context.get_current(), "acme", CONTEXT, {"region": "eu"}))
+
+    scope = Scope("globex")
+
+    assert (current(), current_tenant(), current_baggage()) == (None, "globex", {})
+    assert left_behind() == CONTEXT
+    scope.leave()
+    assert (current(), current_tenant()) == (CONTEXT, "acme")
+
+
+def test_a_scope_below_what_came_from_elsewhere_may_be_left_late() -> None:
+    early = Scope("initech")
+    otel_context.attach(continued(otel_context.get_current(), "acme", CONTEXT, {}))
+    late = Scope("acme", new_root())
+
+    early.leave()
+    late.leave()
+
+    assert (current(), current_tenant()) == (CONTEXT, "acme")
+
+
+def test_code_that_runs_in_turns_finds_its_own_context_again_and_the_other_code_its_own() -> None:
+    turns = Turns()
+    with turns:
+        Scope("acme", CONTEXT)
+    assert current_tenant() is None
+
+    between = Scope("globex")
+    with turns:
+        assert (current_tenant(), current()) == ("acme", CONTEXT)
+        Scope("acme", child_of(CONTEXT))
+        below = current()
+    assert (current_tenant(), current()) == ("globex", None)
+
+    between.leave()
+    with turns:
+        assert current() is below
+    assert current_tenant() is None
+
+
+def test_the_current_span_shows_no_id() -> None:
+    Scope("acme", CONTEXT)
+
+    shown = repr(get_current_span())
+
+    assert TRACE_ID.hex() not in shown
+    assert str(int.from_bytes(TRACE_ID, "big")) not in shown

@@ -32,6 +32,7 @@ SPELLINGS: list[Callable[[str], str]] = [str.lower, str.upper, str.title, str.sw
 
 OURS = (HEADER_NAME, b"envelope")
 PLAIN = ("name", b"value")
+ANOTHER = (HEADER_NAME, b"another")
 CLEAR = ("TraceParent", b"00-in-clear")
 OTHER = ("order", b"7")
 
@@ -53,9 +54,7 @@ def test_the_headers_of_the_usual_tracers_are_clear_ones(name: str) -> None:
     assert is_clear(name)
 
 
-@pytest.mark.parametrize(
-    "name", [HEADER_NAME, "", "trace", "x-traceparent", "traceparent ", *NOT_TEXT], ids=repr
-)
+@pytest.mark.parametrize("name", [HEADER_NAME, "", "trace", "x-traceparent", "traceparent ", *NOT_TEXT])
 def test_what_is_another_name_or_no_text_is_not_clear(name: object) -> None:
     assert not is_clear(name)
 
@@ -131,7 +130,7 @@ def test_what_is_added_to_in_place_is_the_same_list_still() -> None:
     assert headers is same
 
 
-@pytest.mark.parametrize("name", NOT_TEXT, ids=repr)
+@pytest.mark.parametrize("name", NOT_TEXT)
 def test_a_name_that_is_no_text_gets_into_a_list(name: Any) -> None:
     headers = SealedHeaders[bytes]()
 
@@ -214,12 +213,28 @@ def test_a_table_that_is_joined_in_place_is_the_same_table_still() -> None:
     assert table is same
 
 
-def test_our_own_envelope_is_set_in_a_table() -> None:
-    table = SealedTable[bytes]({})
+def test_no_other_envelope_gets_into_a_list() -> None:
+    headers = SealedHeaders([PLAIN, OURS])
 
-    table[HEADER_NAME] = b"envelope"
+    headers.append(ANOTHER)
+    headers.extend([ANOTHER])
+    headers.insert(0, ANOTHER)
+    headers += [ANOTHER]
 
-    assert table == dict([OURS])
+    assert headers == [PLAIN, OURS]
+
+
+@pytest.mark.parametrize("envelope", [None, b"envelope"])
+def test_no_other_envelope_gets_into_a_table(envelope: bytes | None) -> None:
+    table = SealedTable(dict([PLAIN]), envelope)
+    ours = {} if envelope is None else dict([OURS])
+
+    table[HEADER_NAME] = b"another"
+    table.update(dict([ANOTHER]))
+    table |= dict([ANOTHER])
+
+    assert table.setdefault(*ANOTHER) == (envelope or b"another")
+    assert table == dict([PLAIN]) | ours
 
 
 def pickled(held: object) -> object:
@@ -227,7 +242,9 @@ def pickled(held: object) -> object:
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickled])
-@pytest.mark.parametrize("held", [SealedHeaders([PLAIN, OURS]), SealedTable(OrderedDict([PLAIN]))], ids=repr)
+@pytest.mark.parametrize(
+    "held", [SealedHeaders([PLAIN, OURS]), SealedTable(OrderedDict([PLAIN]), b"envelope")]
+)
 def test_a_copy_keeps_clear_headers_out_as_well(held: Any, duplicate: Callable[[Any], Any]) -> None:
     copied = duplicate(held)
 

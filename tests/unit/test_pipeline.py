@@ -11,7 +11,7 @@ from interceptors.envelope import KeySet, Level, Opener, Sealer, derive_sender_k
 from interceptors.errors import Answer
 from interceptors.message import Message
 from interceptors.pipeline import Receipt, Unsealed, on_receive, on_received, on_send
-from interceptors.policy import Accept, check_policy, parse_policy
+from interceptors.policy import Accept, Channel, check_policy, parse_policy
 from interceptors.replay import ReplayWindow, Verdict
 from interceptors.scan import Unscanned
 
@@ -544,3 +544,78 @@ def test_the_time_that_a_scan_may_take_is_counted_from_its_beginning() -> None:
 
     assert outgoing.screened is not None
     assert outgoing.screened.unscanned is Unscanned.TIME
+
+
+# --- labels -------------------------------------------------------------------------------------------------
+
+
+def naming(*labels: str) -> Policy:
+    return check_policy(
+        {"version": 1, "default": {"labels": {name: {"values": ["eu", "gold"]} for name in labels}}}, "policy"
+    )
+
+
+def test_the_repr_of_what_was_received_shows_no_label() -> None:
+    receipt = Receipt(Channel("orders"), Verdict.FRESH, labels={"region": "eu"})
+    assert repr(receipt) == "Receipt(channel='orders', verdict=<Verdict.FRESH: 'fresh'>, answer=None)"
+
+
+@pytest.mark.parametrize(
+    ("policy", "labels"),
+    [
+        (naming("region", "plan"), {"region": "eu", "plan": "gold"}),
+        (naming("plan", "other"), {"plan": "gold"}),
+        (naming("other"), None),
+        (naming(), None),
+    ],
+)
+def test_of_the_labels_that_travelled_the_receiver_takes_up_what_its_policy_names(
+    policy: Policy, labels: dict[str, str] | None
+) -> None:
+    context = new_root()._replace(labels={"region": "eu", "plan": "gold"})
+    envelope = sealed(kafka("orders"), context=context)
+
+    receipt, _ = received(kafka("orders", envelopes=(envelope,)), policy)
+
+    assert receipt.labels == labels
+
+
+@pytest.mark.parametrize("value", ["us", b"eu", 7, True, ""])
+def test_a_value_that_the_receiver_does_not_allow_is_not_taken_up(value: Any) -> None:
+    envelope = sealed(kafka("orders"), context=new_root()._replace(labels={"region": value}))
+
+    receipt, _ = received(kafka("orders", envelopes=(envelope,)), naming("region"))
+
+    assert (receipt.verdict, receipt.labels) == (Verdict.FRESH, None)
+    assert receipt.parent is not None
+    assert receipt.parent.labels == {"region": value}
+
+
+def test_of_a_trace_that_may_not_continue_no_label_is_taken_up() -> None:
+    envelope = sealed(kafka("orders"), context=new_root()._replace(labels={"region": "eu"}))
+
+    receipt = on_receive(
+        kafka("orders", envelopes=(envelope,)),
+        policy=naming("region"),
+        keys=KEYS,
+        opener=Opener(),
+        window=ReplayWindow(),
+        now=NOW + 7 * DAY + 1,
+    )
+
+    assert (receipt.verdict, receipt.labels) == (Verdict.STALE, None)
+
+
+def test_labels_are_those_of_the_channel_that_the_envelope_was_sealed_for() -> None:
+    entries = [
+        {"name": name, "match": {"kafka": [name, "shared"]}, "labels": {name: {"values": ["eu"]}}}
+        for name in ("a", "b")
+    ]
+    policy = check_policy({"version": 1, "channels": entries}, "policy")
+    context = new_root()._replace(labels={"a": "eu", "b": "eu"})
+    for name in ("a", "b"):
+        envelope = sealed(kafka(name), policy=policy, context=context)
+
+        receipt, _ = received(kafka("shared", envelopes=(envelope,)), policy)
+
+        assert (receipt.channel.name, receipt.labels) == (name, {name: "eu"})

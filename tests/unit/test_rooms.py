@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "interceptors"
-BUSES = ["celery", "confluent", "kafka", "rabbitmq"]
+BUSES = ["celery", "confluent", "faststream", "kafka", "rabbitmq"]
 
 
 def longer_than(most: int, folder: Path) -> dict[str, int]:

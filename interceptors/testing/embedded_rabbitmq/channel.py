@@ -21,7 +21,7 @@ from interceptors.testing.embedded_rabbitmq.content import (
 from interceptors.testing.embedded_rabbitmq.fault import Code, Fault
 from interceptors.testing.embedded_rabbitmq.ledger import Delivery, Ledger, Verdict
 from interceptors.testing.embedded_rabbitmq.queue import Message
-from interceptors.testing.embedded_rabbitmq.topology import Topology
+from interceptors.testing.embedded_rabbitmq.topology import DIRECT_REPLY, Topology
 
 if TYPE_CHECKING:
     from pamqp.base import Frame
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from interceptors.testing.embedded_rabbitmq.connection import Connection
     from interceptors.testing.embedded_rabbitmq.host import Host
     from interceptors.testing.embedded_rabbitmq.queue import Entry, Queue
-
-DIRECT_REPLY = "amq.rabbitmq.reply-to"
 
 
 @dataclass(eq=False, slots=True)

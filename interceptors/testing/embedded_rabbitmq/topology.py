@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from interceptors.testing.embedded_rabbitmq.host import Host
     from interceptors.testing.embedded_rabbitmq.queue import Queue
 
+DIRECT_REPLY = "amq.rabbitmq.reply-to"
+"""The queue by which a client consumes replies; it is there for each, and for who looks."""
+
 
 class Topology:
     """What one channel sees of a virtual host's exchanges and queues."""
@@ -44,6 +47,8 @@ class Topology:
     def queue_declare(self, method: commands.Queue.Declare) -> commands.Queue.DeclareOk:
         """Make a queue, or look whether it is there."""
         _check_name(method)
+        if method.passive and method.queue == DIRECT_REPLY:
+            return commands.Queue.DeclareOk(DIRECT_REPLY, 0, 0)
         if method.passive:
             queue = self.queue(method.queue)
         else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import secrets
+import string
 from typing import TYPE_CHECKING, Any
 
 import aio_pika
@@ -46,7 +47,9 @@ async def bare(connection: AbstractConnection) -> AbstractChannel:
 @pytest.fixture
 async def place(bare: AbstractChannel) -> AsyncIterator[str]:
     """The name of a queue that only this test knows."""
-    queue = await bare.declare_queue(f"test-{uuid.uuid4()}")
+    queue = await bare.declare_queue(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+    )
     yield queue.name
     await queue.delete(if_unused=False, if_empty=False)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import secrets
+import string
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -49,7 +51,7 @@ class Shop:
     """An app on the in-memory broker."""
 
     def __init__(self) -> None:
-        self.queue = f"orders-{uuid.uuid4()}"
+        self.queue = "orders-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         self.app = Celery("shop", broker="memory://", backend="cache+memory://", set_as_current=False)
         self.app.conf.update(
             task_default_queue=self.queue,

@@ -3,19 +3,19 @@
 What belongs here: finding or starting a server, saying when it is ready, and ending it. What does not:
 anything about this library, and anything that a test asserts.
 
-Where a Kafka, a RabbitMQ or a Redis comes from, in this order:
+Where a Kafka, a RabbitMQ, a Redis or an OpenTelemetry Collector comes from, in this order:
 
-1. `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL` or `REDIS_URL` in the environment: that one is used, and never
-   stopped or killed;
+1. `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL`, `REDIS_URL` or `COLLECTOR_URL` in the environment: that one is
+   used, and never stopped or killed. A Collector has to export to `http://127.0.0.1:4319`;
 2. a Docker engine that answers: the official image, through testcontainers;
 3. otherwise a child process: RabbitMQ and Redis from Debian's packages, Kafka from Debian's Java and Maven's
-   jars, fetched where they are missing.
+   jars, the Collector built by Go, all fetched where they are missing, but for Go itself.
 
 `BROKERS=none` in the environment is the only way to do without. A broker that should be there and isn't is a
 failure, never a skip.
 
-What only one kind of server needs is in `kafka`, `rabbitmq` and `redis`; what all containers share is in
-`container`, and what all child processes share in `native`.
+What only one kind of server needs is in `collector`, `kafka`, `rabbitmq` and `redis`; what all containers
+share is in `container`, and what all child processes share in `native`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from . import container, native
+from .collector import Collector
 from .kafka import Kafka
 from .kind import Server
 from .rabbitmq import RabbitMQ
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
     from .kind import Kind
 
 __all__ = [
+    "COLLECTOR",
     "KAFKA",
     "KINDS",
     "RABBITMQ",
     "REDIS",
+    "Collector",
     "Server",
     "given_address",
     "new_server",
@@ -50,10 +53,11 @@ __all__ = [
 
 _GIVEN_SECONDS = 30
 
+COLLECTOR = Collector()
 KAFKA = Kafka()
 RABBITMQ = RabbitMQ()
 REDIS = Redis()
-KINDS: tuple[Kind, ...] = (KAFKA, RABBITMQ, REDIS)
+KINDS: tuple[Kind, ...] = (KAFKA, RABBITMQ, REDIS, COLLECTOR)
 
 
 def unwanted() -> bool:

@@ -48,8 +48,11 @@ class ContainerServer:
         setup = kind.container()
         self._address = setup.address
         self._container = DockerContainer(kind.image)
-        # Bound to loopback, which `with_bind_ports` has no way to say.
-        self._container.ports[f"{setup.inner_port}/tcp"] = ("127.0.0.1", setup.port)  # type: ignore[assignment]  # typed too narrowly there
+        if setup.on_host_network:
+            self._container.with_kwargs(network_mode="host")
+        else:
+            # Bound to loopback, which `with_bind_ports` has no way to say.
+            self._container.ports[f"{setup.inner_port}/tcp"] = ("127.0.0.1", setup.port)  # type: ignore[assignment]  # typed too narrowly there
         self._container.with_envs(**setup.environment)
         if setup.command:
             self._container.with_command(list(setup.command))

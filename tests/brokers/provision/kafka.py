@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import string
 import uuid
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, ClassVar
@@ -141,7 +143,8 @@ def create_topic(bootstrap_servers: str, *, partitions: int = 2) -> str:
     Returns:
         Its name, different each time.
     """
-    name = f"test-{uuid.uuid4()}"
+    # Letters alone: a name with an id in it is shown as a template.
+    name = "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
     admin = AdminClient(_client_settings(bootstrap_servers))
     admin.create_topics([NewTopic(name, partitions, 1)], operation_timeout=20)[name].result(timeout=30)
     return name

@@ -49,6 +49,8 @@ class Container:
     inner_port: int
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    on_host_network: bool = False
+    """Whether it shares this machine's network, and so listens on `port` itself and reaches loopback."""
 
 
 class Kind(ABC):

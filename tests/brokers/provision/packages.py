@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from .kind import Kind
 
@@ -32,22 +33,32 @@ def require(kind: Kind, programs: Mapping[str, str]) -> None:
     if not packages:
         return
     if os.geteuid() != 0 or not find("apt-get"):
-        raise RuntimeError(
-            f"a native {kind.name} needs {' '.join(packages)}, which only root can install with apt-get."
-            f" Either install that, or start Docker, or name a server in {kind.variable}, or leave out what"
-            " needs one with BROKERS=none"
-        )
+        raise missing(kind, f"{' '.join(packages)}, which only root can install with apt-get")
     run("apt-get", "update", "-qq")
     run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages)
 
 
-def run(*command: str) -> None:
+def missing(kind: Kind, what: str) -> RuntimeError:
+    """The error for what is not here and can't be fetched. It says what to do, and how to do without."""
+    return RuntimeError(
+        f"a native {kind.name} needs {what}. Either install that, or start Docker, or name a server in"
+        f" {kind.variable}, or leave out what needs one with BROKERS=none"
+    )
+
+
+def run(*command: str, cwd: Path | None = None) -> None:
     """Run a command that says nothing unless it fails, in which case what it said is in the error.
+
+    Args:
+        command: the program and its arguments.
+        cwd: the folder to run it in, if not the current one.
 
     Raises:
         RuntimeError: it failed.
     """
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = subprocess.run(  # noqa: S603 - ours
+        command, cwd=cwd, env=quiet, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")

@@ -7,6 +7,12 @@ and writes the broker. What does not: anything that a test asserts.
 from .bus import Bus, Fate, Inbox, Need, Raw, Received
 from .celery import Celery
 from .confluent import Confluent, ConfluentAIO, ConfluentSerializing
+from .instrumented import (
+    ConfluentInstrumented,
+    KafkaInstrumented,
+    RabbitMQInstrumented,
+    RabbitMQLoopInstrumented,
+)
 from .kafka import Kafka, KafkaDecorated, KafkaLoop
 from .rabbitmq import RabbitMQ, RabbitMQDecorated, RabbitMQGet, RabbitMQLoop
 
@@ -16,5 +22,6 @@ BUSES: tuple[type[Bus], ...] = (
     *(Kafka, KafkaLoop, KafkaDecorated),
     *(Confluent, ConfluentSerializing, ConfluentAIO),
     *(RabbitMQ, RabbitMQLoop, RabbitMQGet, RabbitMQDecorated),
+    *(KafkaInstrumented, ConfluentInstrumented, RabbitMQInstrumented, RabbitMQLoopInstrumented),
     Celery,
 )

@@ -42,10 +42,7 @@ class Kafka(KafkaTopic):
         self, service: Service | None, body: str, headers: Headers | None = None, *, name: str = ""
     ) -> Sent:
         if service not in self._producers:
-            producer: Any = AIOKafkaProducer(bootstrap_servers=self.address)
-            if service is not None:
-                producer = TracedProducer(producer, service.tracing)
-            self._producers[service] = await self.stopping.enter_async_context(producer)
+            self._producers[service] = await self.stopping.enter_async_context(self._producer(service))
         before, key = copy.deepcopy(headers), name.encode() or None
         await self._producers[service].send_and_wait(self.place, body.encode(), key, 0, headers=headers)
         return Sent(before, headers)
@@ -73,6 +70,10 @@ class Kafka(KafkaTopic):
                         await _handle(consumer, record, on_record)
                     else:
                         handling.create_task(_handle(consumer, record, on_record))
+
+    def _producer(self, service: Service | None) -> Any:
+        producer = AIOKafkaProducer(bootstrap_servers=self.address)
+        return producer if service is None else TracedProducer(producer, service.tracing)
 
     def _consumer(self, service: Service | None) -> Any:
         consumer = self.reader()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
+import string
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,7 @@ def shop(keys: MemoryKeys, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shops]:
             own_keys: KeyProvider | None = None,
             clock: Callable[[], int] = time.time_ns,
             main: Any = Celery,
+            connected: bool = True,
             **conf: Any,
         ) -> Shop:
             sink = MemorySink()
@@ -165,12 +167,14 @@ def shop(keys: MemoryKeys, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shops]:
             closing.enter_context(tracing)
             app = main(name, broker="memory://", backend="cache+memory://", set_as_current=False)
             app.conf.update(
-                task_default_queue=f"orders-{uuid.uuid4()}",
+                task_default_queue="orders-"
+                + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)),
                 broker_transport_options={"polling_interval": 0.001},
                 broker_connection_retry_on_startup=False,
                 **conf,
             )
-            connect(app, tracing)
+            if connected:
+                connect(app, tracing)
             return Shop(app, tracing, sink)
 
         yield make

@@ -12,6 +12,8 @@ from celery.app.trace import ExceptionInfo
 from celery.exceptions import Ignore, Reject, WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import revoked
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
 from opentelemetry.trace import get_current_span
 
 from interceptors.celery.publishing import RECEIPT
@@ -251,7 +253,7 @@ def test_retries_are_siblings(shop: Shops, run: Callable[[Any], None], error: st
 
 
 def test_the_main_process_retries_for_a_child_that_was_lost(shop: Shops) -> None:
-    orders = shop()
+    orders = shop(policy={"default": {"labels": {"region": {"values": ["eu"]}}}})
     requests: list[Any] = []
 
     def keep(request: Any, **_: object) -> None:
@@ -262,8 +264,10 @@ def test_the_main_process_retries_for_a_child_that_was_lost(shop: Shops) -> None
         """Do nothing."""
 
     signals.task_received.connect(keep)
+    token = otel_context.attach(baggage.set_baggage("region", "eu"))
     with orders.tracing.tenant("globex"):
         place.apply_async(headers={"x-name": "value"})
+    otel_context.detach(token)
     orders.work_off()
     signals.task_received.disconnect(keep)
     requests[0].task.backend.forget(requests[0].id)  # as a child that is lost leaves no result
@@ -277,6 +281,7 @@ def test_the_main_process_retries_for_a_child_that_was_lost(shop: Shops) -> None
     assert {span.tenant for span in (first, retry, attempt, second)} == {"globex"}
     assert attempt.parent_span_id == second.parent_span_id == retry.parent_span_id == first.context.span_id
     assert [link.span_id for link in second.links] == [retry.context.span_id]
+    assert [span.labels for span in (first, attempt, retry, second)] == [{"region": "eu"}] * 4
     assert current() is None
 
 

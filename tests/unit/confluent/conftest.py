@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
+import secrets
+import string
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,7 +36,7 @@ def kafka(embedded_kafka: str) -> str:
 @pytest.fixture
 def topic(bare_producer: Producer) -> str:
     """A topic that only this test knows."""
-    name = f"test-{uuid.uuid4()}"
+    name = "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
     bare_producer.list_topics(name, PATIENCE)  # it comes into being when first asked for
     return name
 

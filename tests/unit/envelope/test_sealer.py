@@ -180,6 +180,21 @@ def test_random_bytes_are_the_operating_system_s(key: SenderKey) -> None:
     assert Sealer(key)._rng is os.urandom
 
 
+def test_no_nonce_waits_in_memory_where_a_clone_of_the_machine_would_have_it_too(
+    key: SenderKey, context: TraceContext, binding: Binding, now: int
+) -> None:
+    drawn: list[bytes] = []
+
+    def draw(size: int) -> bytes:
+        drawn.append(os.urandom(size))
+        return drawn[-1]
+
+    sealer = Sealer(key, rng=draw)
+    envelopes = [sealer.seal(context, Level.CHANNEL, binding, now).envelope for _ in range(3)]
+
+    assert drawn == [envelopes[0][18:30], *(envelope[30:42] for envelope in envelopes)]
+
+
 @pytest.mark.parametrize("unbindable", [Binding("c" * 65536), Binding("\ud800")])
 def test_what_cannot_be_bound_is_refused(
     sealer: Sealer, context: TraceContext, now: int, unbindable: Binding

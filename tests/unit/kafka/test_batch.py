@@ -12,7 +12,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from interceptors import Tracing
 from interceptors.headers import envelopes
 from interceptors.kafka.batch import TOO_LARGE, TracedBatch
-from interceptors.spans import MemorySink
+from interceptors.spans import MemorySink, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,4 +64,6 @@ def test_messages_that_tokens_make_too_large_are_refused_and_not_lost(
         batch.seal("orders")
 
     assert tracing.flush()
-    assert [span.error_type for span in spans.spans] == ["MessageSizeTooLargeError"]
+    *created, sent = spans.spans
+    assert {(span.operation, span.error_type) for span in created} == {(Operation.CREATE, None)}
+    assert (sent.operation, sent.error_type) == (Operation.SEND_BATCH, "MessageSizeTooLargeError")

@@ -17,7 +17,7 @@ from interceptors.headers import envelopes, stripped
 from interceptors.kafka import TracedProducer
 from interceptors.keys import KeyAdministration, MemoryKeys
 from interceptors.policy import check_policy
-from interceptors.spans import MemorySink
+from interceptors.spans import MemorySink, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -154,7 +154,12 @@ async def test_where_no_thread_is_to_be_had_a_message_is_sent_and_traced_all_the
     assert batch.has_envelopes
     assert [len(headers) for headers in outgoing.headers] == [1, 0]  # a batch's are inside
     assert tracing.flush()
-    assert [span.tenant for span in spans.spans] == ["development", "globex"]
+    ended = [(span.tenant, span.operation) for span in spans.spans]
+    assert sorted(ended, key=str) == [
+        ("development", Operation.SEND),
+        ("globex", Operation.CREATE),
+        ("globex", Operation.SEND_BATCH),
+    ]
 
 
 async def test_the_keys_of_a_batch_are_fetched_off_the_event_loop_for_each_tenant_of_its_messages() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HOSTILE: list[Any] = [None, "", "text", b"", b"\xff", bytearray(b"\x11"), memoryview(b"\x11"), 1, 1.5, [], {}]
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=repr)
+@pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("name", [HEADER_NAME, "traceparent", ""])
 def test_no_header_raises_or_costs_the_record(
     received: Received, raw_record: RawRecord, name: str, value: Any
@@ -43,7 +43,7 @@ def test_no_header_raises_or_costs_the_record(
     assert record.receipt.verdict == ("invalid" if name == HEADER_NAME else None)
 
 
-@pytest.mark.parametrize("body", [None, b"", "text", {"a": 1}, object()], ids=repr)
+@pytest.mark.parametrize("body", [None, b"", "text", {"a": 1}, object()])
 def test_no_body_raises_or_costs_the_record(received: Received, raw_record: RawRecord, body: Any) -> None:
     raw, _ = raw_record()
     raw.value = body

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from interceptors.errors import ConfigurationError
 from interceptors.keys import KeyAdministration, Keyring, LocalKeys
+from interceptors.keys import administration as administration_module
 from interceptors.keys.administration import list_keys
 from interceptors.keys.key_file import KeyringFile, read_key_file
 
@@ -359,3 +361,56 @@ def test_the_first_change_makes_the_folder(tmp_path: Path) -> None:
     administration = KeyAdministration(tmp_path / "new" / "roots.json")
     administration.root("acme")
     assert KeyAdministration(tmp_path / "new" / "roots.json").roots() == [("acme", 1, "seal")]
+
+
+# --- when a key was made ------------------------------------------------------------------------------------
+
+
+def created(path: Path) -> dict[tuple[str, int], int | None]:
+    """When the keys of a key file were made, by sender and epoch."""
+    return {(key.sender, key.epoch): key.created for key in read_key_file(path, KeyringFile).keys}
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the administration's clock."""
+    return lambda seconds: monkeypatch.setattr(
+        administration_module, "time", SimpleNamespace(time=lambda: seconds)
+    )
+
+
+def test_keys_have_the_time_of_their_root(tmp_path: Path, path: Path, at: Callable[[float], None]) -> None:
+    at(1000.9)
+    administration = KeyAdministration(tmp_path / "roots.json")
+    administration.root("acme")
+    at(2000)
+    administration.grant("checkout", "acme", ["billing"], path)
+    assert created(path) == {("checkout", 1): 1000, ("billing", 1): 1000}
+    at(3000)
+    administration.rotate("acme")
+    at(4000)
+    administration.promote("acme")
+    administration.write()
+    times = {("checkout", 1): 1000, ("billing", 1): 1000, ("checkout", 2): 3000, ("billing", 2): 3000}
+    assert created(path) == times
+    # Read from the file, and written anew by another administration.
+    KeyAdministration(tmp_path / "roots.json").revoke(list_keys(read_key_file(path, KeyringFile))[0].kid)
+    assert created(path) == times
+    sealer = keyring(path).sealer("acme", 0)
+    assert sealer is not None
+    assert sealer.key.created == 3000
+
+
+def test_keys_of_a_root_from_before_it_was_noted_have_no_time(
+    administration: KeyAdministration, tmp_path: Path, path: Path, at: Callable[[float], None]
+) -> None:
+    roots = tmp_path / "roots.json"
+    old = json.loads(roots.read_text())
+    del old["roots"][0]["created"]
+    roots.write_text(json.dumps(old))
+    administration = KeyAdministration(roots)
+    administration.grant("checkout", "acme", [], path)
+    assert created(path) == {("checkout", 1): None}
+    at(3000)
+    administration.rotate("acme")
+    assert created(path) == {("checkout", 1): None, ("checkout", 2): 3000}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import stat
 import threading
@@ -176,3 +177,20 @@ def test_broken_roots_are_not_granted_anew(path: Path) -> None:
         read_key_file(path, RootFile)
     problem = "roots.0.root: not hex of the right length; restore the file from a backup"
     assert str(raised.value) == f"{path}: {problem}"
+
+
+def test_a_key_says_when_it_was_made_where_its_file_does(path: Path) -> None:
+    entry = {"tenant": "acme", "sender": "checkout", "sender_key": KEY}
+    content = {"service": "checkout", "keys": [entry, {**entry, "sender": "billing", "created": 1000}]}
+    keys = read_key_file(private(path, json.dumps(content).encode()), KeyringFile)
+    assert [entry.load().created for entry in keys.keys] == [None, 1000]
+    write_key_file(path, keys)
+    assert read_key_file(path, KeyringFile) == keys
+
+
+@pytest.mark.parametrize("created", [-1, "yesterday", 1.5])
+def test_a_time_that_is_none_is_refused(path: Path, created: object) -> None:
+    entry = {"tenant": "acme", "sender": "checkout", "sender_key": KEY, "created": created}
+    private(path, json.dumps({"service": "checkout", "keys": [entry]}).encode())
+    with pytest.raises(ConfigurationError, match=r"keys\.json: keys\.0\.created: not as it should be"):
+        read_key_file(path, KeyringFile)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from interceptors.envelope import Binding, Level
 from interceptors.policy import Accept, Channel, Emit, Policy, TaskMetadata
+from interceptors.policy.compiled import ALL_SAMPLED
+from interceptors.policy.labels import Label, Labels
 
 A, B, C, D = (Channel(name) for name in "abcd")
 DEFAULT = Channel("default", emit=Emit.NONE)
@@ -141,3 +145,66 @@ def test_names_that_no_broker_has_are_not_kept() -> None:
     assert policy._found.get(("celery", "x" * 10_000, "")) is None
     policy.channels("celery", "x" * 255, "y" * 255)
     assert policy._found.get(("celery", "x" * 255, "y" * 255)) is not None
+
+
+# --- sampling, labels, and what is shown --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sampled", "first", "expected"),
+    [
+        (ALL_SAMPLED, "ffffffff", True),
+        (ALL_SAMPLED, "00000000", True),
+        (0, "00000000", False),
+        (1, "00000000", True),
+        (1, "00000001", False),
+        (ALL_SAMPLED // 2, "7fffffff", True),
+        (ALL_SAMPLED // 2, "80000000", False),
+    ],
+)
+@pytest.mark.parametrize("rest", ["00" * 12, "ff" * 12])
+def test_the_first_bytes_of_the_trace_id_say_whether_it_is_sampled(
+    sampled: int, first: str, rest: str, *, expected: bool
+) -> None:
+    assert Channel("orders", sampled=sampled).samples(bytes.fromhex(first + rest)) is expected
+
+
+def test_as_many_traces_are_sampled_as_the_ratio_says() -> None:
+    channel = Channel("orders", sampled=ALL_SAMPLED // 4)
+    # Spread evenly, as random ids are in the long run.
+    ids = [(number << 112 | 0xABCDEF).to_bytes(16, "big") for number in range(0, 1 << 16, 64)]
+    assert sum(map(channel.samples, ids)) == len(ids) // 4
+
+
+REGION = Labels((Label("region", frozenset({"eu"}), None),))
+
+
+@pytest.mark.parametrize(
+    ("policy", "labelled"),
+    [
+        (Policy({("kafka", "orders"): [A, B]}, [("kafka", "*", C)], DEFAULT, {"celery": D}), False),
+        (Policy({("kafka", "orders"): [A, replace(B, labels=REGION)]}, [], DEFAULT), True),
+        (Policy({}, [("kafka", "ord*", replace(C, labels=REGION))], DEFAULT), True),
+        (Policy({}, [], replace(DEFAULT, labels=REGION)), True),
+        (Policy({}, [], DEFAULT, {"celery": replace(DEFAULT, labels=REGION)}), True),
+    ],
+    ids=["nowhere", "exact", "glob", "default", "default of a bus"],
+)
+def test_a_policy_knows_whether_any_channel_has_labels(policy: Policy, *, labelled: bool) -> None:
+    assert policy.labelled is labelled
+
+
+def test_a_listed_channel_is_shown_by_its_name_and_another_by_a_template() -> None:
+    policy = Policy({("kafka", "orders.12345"): [Channel("orders")]}, [], DEFAULT)
+
+    (listed,) = policy.channels("kafka", "orders.12345")
+    (unlisted,) = policy.channels("kafka", "refunds.12345")
+
+    assert (listed.name, listed.shown) == ("orders", "orders")
+    # An envelope is bound to the name all the same.
+    assert (unlisted.name, unlisted.shown) == ("refunds.12345", "refunds.{id}")
+    assert unlisted.candidate.binding == Binding("refunds.12345")
+
+
+def test_a_channel_is_shown_by_the_name_that_people_gave_it_whatever_that_holds() -> None:
+    assert Channel("orders.12345").shown == "orders.12345"

@@ -16,6 +16,7 @@ from interceptors.policy import (
     compile_policy,
     parse_policy,
 )
+from interceptors.policy.compiled import ALL_SAMPLED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,6 +176,13 @@ def test_what_is_no_duration_is_refused_with_an_example(value: object) -> None:
         ({"name": "x" * 256}, "at most 255 characters"),
         ({"senders": ["\ud800"]}, "valid string"),
         ({"sender": ["checkout"]}, "did you mean 'senders'?"),
+        ({"sampling_ratio": 1.01}, "less than or equal to 1"),
+        ({"sampling_ratio": -0.5}, "greater than or equal to 0"),
+        ({"sampling_ratio": float("nan")}, "less than or equal to 1"),
+        ({"sampling_ratio": "10%"}, "valid number"),
+        ({"labels": ["region"]}, "labels"),
+        ({"labels": {"region": ["eu"]}}, "labels.region"),
+        ({"labels": {"messaging.system": {"values": ["eu"]}}}, "means something else already"),
     ],
 )
 def test_rules_that_do_not_hold_are_refused_with_their_place(rules: dict[str, Any], problem: str) -> None:
@@ -368,3 +376,54 @@ def test_an_error_about_a_place_names_the_bus(bus: str) -> None:
         parse_policy(text, "policy.yaml")
     assert raised.value.path == f"channels[0].match.{bus}[0]"
     assert str(raised.value).startswith(f"policy.yaml:5: channels[0].match.{bus}[0]: ")
+
+
+# --- sampling and labels ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rules", "default", "sampled"),
+    [
+        ({}, {}, ALL_SAMPLED),
+        ({"sampling_ratio": 0}, {}, 0),
+        ({"sampling_ratio": 0.25}, {}, ALL_SAMPLED // 4),
+        ({}, {"sampling_ratio": 0.5}, ALL_SAMPLED // 2),
+        ({"sampling_ratio": 1}, {"sampling_ratio": 0.5}, ALL_SAMPLED),
+        ({"sampling_ratio": 0}, {"sampling_ratio": 0.5}, 0),
+    ],
+)
+def test_a_ratio_of_traces_is_sampled(
+    rules: dict[str, object], default: dict[str, object], sampled: int
+) -> None:
+    assert channel(rules, default).sampled == sampled
+
+
+REGION = {"region": {"values": ["eu"]}}
+PLAN = {"plan": {"pattern": "[a-z]{1,8}"}}
+
+
+@pytest.mark.parametrize(
+    ("rules", "default", "names"),
+    [
+        ({}, {}, []),
+        ({"labels": REGION}, {}, ["region"]),
+        ({}, {"labels": REGION | PLAN}, ["region", "plan"]),
+        ({"labels": PLAN}, {"labels": REGION}, ["plan"]),  # all of them are said anew
+        ({"labels": {}}, {"labels": REGION}, []),
+    ],
+)
+def test_labels_are_the_channels_or_else_the_defaults(
+    rules: dict[str, object], default: dict[str, object], names: list[str]
+) -> None:
+    assert [rule.name for rule in channel(rules, default).labels.rules] == names
+
+
+@pytest.mark.parametrize("bus", [*BUSES, "opentelemetry"])
+def test_the_defaults_ratio_and_labels_hold_on_every_bus(bus: str) -> None:
+    policy = check_policy({"version": 1, "default": {"labels": REGION, "sampling_ratio": 0.25}}, "policy")
+
+    (found,) = policy.channels(bus, "orders.12345")
+
+    assert (found.sampled, [rule.name for rule in found.labels.rules]) == (ALL_SAMPLED // 4, ["region"])
+    assert (found.name, found.shown) == ("orders.12345", "orders.{id}")
+    assert policy.labelled

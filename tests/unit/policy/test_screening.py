@@ -10,7 +10,7 @@ import pytest
 
 from interceptors.message import Message
 from interceptors.policy import Payload, Screened, check_policy, place, screen
-from interceptors.scan import Finding, Unscanned, Validation
+from interceptors.scan import Finding, Inspector, Unscanned, Validation
 
 EMAIL = "jane.doe@example.com"
 CARD = "4111111111111111"
@@ -212,6 +212,88 @@ def test_the_messages_own_trace_id_may_not_stand_in_it(body: object, headers: An
     assert len(found.blocked) == 1
 
 
+CLEAN = [("kind", "order"), ("version", 3)]
+
+
+def found_in(rules: Payload, headers: Any, key: object = None, own: str = TRACE) -> list[tuple[str, str]]:
+    message = Message("kafka", "orders", headers=headers, key=key)
+    looked = screen(message, rules, sending=True, spent=lambda: False, own=own.encode())
+    assert looked.headers == headers
+    return [(finding.detector, finding.part) for finding in looked.findings]
+
+
+def test_headers_that_are_clean_are_looked_into_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules, looked = payload(on_leak="observe"), []
+    inspect = Inspector.inspect
+
+    def counted(self: Inspector, body: bytes, **how: Any) -> Any:
+        looked.append(body)
+        return inspect(self, body, **how)
+
+    monkeypatch.setattr(Inspector, "inspect", counted)
+    for key in (None, b"a", b"b"):
+        assert found_in(rules, CLEAN, key) == []
+    assert looked == [b"kind: order\nversion: 3\n", b"a", b"b"]
+
+
+def test_what_is_remembered_of_headers_is_bounded_and_says_nothing_of_them() -> None:
+    rules = payload(on_leak="observe")
+    for number in range(3000):
+        found_in(rules, [("secret-kind", f"order {number}")])
+
+    assert 0 < len(rules.clean) <= 1024
+    held = [text for slot in rules.clean.__slots__ if isinstance(text := getattr(rules.clean, slot), dict)]
+    assert not any(b"order" in text or b"kind" in text for generation in held for text in generation)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        TRACE,
+        f"see {TRACE}.",
+        base64.b64encode(f"the trace is {TRACE}".encode()),
+        "".join(f"\\u{ord(each):04x}" for each in TRACE),
+        "".join(f"%{ord(each):02x}" for each in TRACE),
+    ],
+)
+def test_headers_that_were_clean_in_another_trace_are_not_in_that_which_they_name(header: Any) -> None:
+    rules = payload(on_leak="observe")
+    headers = [("correlation", header)]
+
+    for _ in range(2):
+        assert ("own_trace_id", "headers.correlation") not in found_in(rules, headers, own="f" * 32)
+    for _ in range(2):
+        assert ("own_trace_id", "headers.correlation") in found_in(rules, headers)
+
+
+def test_what_was_not_looked_into_to_the_end_is_not_remembered_as_clean() -> None:
+    rules = payload(on_leak="observe", budget={"bytes": "64B"})
+    message = Message("kafka", "orders", headers=[("note", "x" * 100)])
+
+    for _ in range(2):
+        found = screen(message, rules, sending=True, spent=lambda: False)
+        assert found.unscanned is Unscanned.BYTES
+
+
+def test_what_is_declared_on_one_channel_is_not_remembered_on_another() -> None:
+    lax, strict = payload(on_leak="block", allow=["personal.email"]), payload(on_leak="block")
+    headers = [("contact", EMAIL)]
+
+    assert found_in(lax, headers) == []
+    assert found_in(strict, headers) == [("email", "headers.contact")]
+    assert found_in(lax, headers) == []
+
+
+@pytest.mark.parametrize("key", ["943 476 5919", EMAIL, TRACE])
+def test_a_key_is_taken_for_the_same_whatever_the_headers_are(key: str) -> None:
+    rules = payload(on_leak="observe")
+    alone = found_in(rules, [], key)
+
+    assert alone != []
+    for _ in range(2):
+        assert found_in(rules, [("kind", "tel")], key) == alone
+
+
 @pytest.mark.parametrize("body", [object(), {"a": EMAIL}, 7])
 def test_a_body_that_is_not_bytes_is_said_so(body: object) -> None:
     passed, blocked = (screened(body, on_leak="redact", on_unscanned=how) for how in ("pass", "block"))
@@ -243,7 +325,7 @@ def test_time_that_is_spent_is_said_so() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        gzip.compress(BODY),
+        gzip.compress(BODY, mtime=0),
         json.dumps({"inner": json.dumps({"email": EMAIL})}).encode(),
         json.dumps({"inner": base64.b64encode(BODY).decode()}).encode(),
     ],

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
+import secrets
+import string
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,7 +47,7 @@ class Topic:
     """A topic of the embedded broker, with what is needed to fill and to scan it."""
 
     def __init__(self, servers: str, inspector: Inspector) -> None:
-        self.name = f"test-{uuid.uuid4()}"
+        self.name = "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         self.address = f"kafka://{servers}/{self.name}"
         self.settings: dict[str, Any] = {"bootstrap.servers": servers, "log_level": 0}
         self.producer = Producer(self.settings)

@@ -96,11 +96,10 @@ def test_a_settlement_is_named_for_what_was_done_and_is_of_one_type(make_span: C
 
 def test_each_value_is_written_as_its_type(make_span: Callable[..., Span]) -> None:
     written: dict[str, Any] = to_otlp_json(make_span(partition=3, offset=4, tombstone=True))
-    assert [attribute["value"] for attribute in written["attributes"]][5:8] == [
-        {"stringValue": "3"},
-        {"intValue": "4"},
-        {"boolValue": True},
-    ]
+    values = {attribute["key"]: attribute["value"] for attribute in written["attributes"]}
+    assert values["messaging.destination.partition.id"] == {"stringValue": "3"}
+    assert values["messaging.kafka.offset"] == {"intValue": "4"}
+    assert values["messaging.kafka.message.tombstone"] == {"boolValue": True}
     written = to_otlp_json(make_span(queue_time_ms=1500))
     assert written["attributes"][-1] == {  # type: ignore[index]  # a list
         "key": "interceptors.queue_time_ms",
@@ -108,6 +107,14 @@ def test_each_value_is_written_as_its_type(make_span: Callable[..., Span]) -> No
     }
 
 
-def test_labels_stay_in_the_envelope(make_span: Callable[..., Span]) -> None:
+def test_more_links_than_the_limit_are_counted(make_span: Callable[..., Span]) -> None:
+    links = [Link(bytes(16), number.to_bytes(8)) for number in range(129)]
+    assert "droppedLinksCount" not in to_otlp_json(make_span(links=tuple(links[:128])))
+    written: dict[str, Any] = to_otlp_json(make_span(links=tuple(links)))
+    assert [link["spanId"] for link in written["links"]] == [link.span_id.hex() for link in links[:128]]
+    assert written["droppedLinksCount"] == 1
+
+
+def test_labels_of_the_envelope_stay_in_it(make_span: Callable[..., Span]) -> None:
     context = TraceContext(b"\xab" * 16, b"\xcd" * 8, labels={"region": "north"})
     assert "north" not in json.dumps(to_otlp_json(make_span(context=context)))

@@ -36,7 +36,7 @@ def outbox(sink: MemorySink) -> Iterator[Outbox]:
 @pytest.fixture
 def recorder(outbox: Outbox) -> Recorder:
     """A recorder whose clock counts from 100."""
-    return Recorder("checkout", outbox, itertools.count(100).__next__)
+    return Recorder("checkout", [outbox], itertools.count(100).__next__)
 
 
 def receipt(
@@ -58,7 +58,7 @@ def link(context: TraceContext) -> Link:
 def test_a_send_span_is_below_the_current_one(recorder: Recorder) -> None:
     parent = new_root()
     context = child_of(parent)
-    span = recorder.sending("kafka", ORDERS, context, Origin("acme", parent), 42)
+    span = recorder.sending(Operation.SEND, "kafka", ORDERS, context, Origin("acme", parent), 42)
     assert span is not None
     assert (span.operation, span.system, span.channel) == (Operation.SEND, "kafka", "orders")
     assert (span.context, span.parent_span_id, span.start) == (context, parent.span_id, 42)
@@ -66,7 +66,7 @@ def test_a_send_span_is_below_the_current_one(recorder: Recorder) -> None:
 
 
 def test_a_span_without_a_parent_starts_a_trace(recorder: Recorder) -> None:
-    span = recorder.sending("kafka", ORDERS, new_root(), Origin("acme", None), 42)
+    span = recorder.sending(Operation.SEND, "kafka", ORDERS, new_root(), Origin("acme", None), 42)
     assert span is not None
     assert span.parent_span_id is None
 
@@ -74,7 +74,7 @@ def test_a_span_without_a_parent_starts_a_trace(recorder: Recorder) -> None:
 def test_what_is_not_sampled_is_not_recorded(recorder: Recorder, outbox: Outbox, sink: MemorySink) -> None:
     origin = Origin("acme", UNSAMPLED)
     context = child_of(UNSAMPLED)
-    assert recorder.sending("kafka", ORDERS, context, origin, 1) is None
+    assert recorder.sending(Operation.SEND, "kafka", ORDERS, context, origin, 1) is None
     assert recorder.processing("kafka", receipt(UNSAMPLED), context, origin, None) is None
     scope = Scope("acme", UNSAMPLED)
     recorder.received("kafka", [receipt()], "acme", started=1, group=None)
@@ -85,18 +85,18 @@ def test_what_is_not_sampled_is_not_recorded(recorder: Recorder, outbox: Outbox,
 
 
 def test_without_an_outbox_nothing_is_recorded() -> None:
-    recorder = Recorder("checkout", None, lambda: 1)
+    recorder = Recorder("checkout", [], lambda: 1)
     context = new_root()
-    assert recorder.sending("kafka", ORDERS, context, Origin("acme", None), 1) is None
+    assert recorder.sending(Operation.SEND, "kafka", ORDERS, context, Origin("acme", None), 1) is None
     assert recorder.processing("kafka", receipt(), context, Origin("acme", None), None) is None
     recorder.received("kafka", [receipt()], "acme", started=1, group=None)
     assert recorder.settling(Operation.ACK, "rabbitmq", receipt(), Origin("acme", None)) is None
 
 
 def test_a_span_that_outlives_its_recorders_outbox_is_only_ended(recorder: Recorder) -> None:
-    span = recorder.sending("kafka", ORDERS, new_root(), Origin("acme", None), 1)
+    span = recorder.sending(Operation.SEND, "kafka", ORDERS, new_root(), Origin("acme", None), 1)
     assert span is not None
-    Recorder("checkout", None, lambda: 7).end(span, None)
+    Recorder("checkout", [], lambda: 7).end(span, None)
     assert span.end == 7
 
 
@@ -126,7 +126,7 @@ def test_a_process_span_says_why_an_envelope_did_not_open(recorder: Recorder) ->
 
 def test_the_end_is_no_earlier_than_the_start(recorder: Recorder) -> None:
     for started, ended in ((50, 100), (5000, 5000)):
-        span = recorder.sending("kafka", ORDERS, new_root(), Origin("acme", None), started)
+        span = recorder.sending(Operation.SEND, "kafka", ORDERS, new_root(), Origin("acme", None), started)
         assert span is not None
         recorder.end(span, None)
         assert span.end == ended
@@ -141,7 +141,7 @@ class Outer:
 def test_of_an_error_the_class_is_kept_and_nothing_else(
     recorder: Recorder, outbox: Outbox, sink: MemorySink
 ) -> None:
-    span = recorder.sending("kafka", ORDERS, new_root(), Origin("acme", None), 1)
+    span = recorder.sending(Operation.SEND, "kafka", ORDERS, new_root(), Origin("acme", None), 1)
     assert span is not None
     recorder.end(span, Outer.PaymentError("card 4111"))
     outbox.flush(5)
@@ -226,7 +226,7 @@ def test_a_batch_of_another_tenant_than_the_one_that_is_handled_starts_a_trace(
 def test_the_queue_time_is_from_sealing_to_processing_and_never_less_than_none(
     outbox: Outbox, issued_at: int, queue_time: int
 ) -> None:
-    recorder = Recorder("checkout", outbox, lambda: (ISSUED + 1500) * 1_000_000 + 999_999)
+    recorder = Recorder("checkout", [outbox], lambda: (ISSUED + 1500) * 1_000_000 + 999_999)
     sender = new_root()
     for parent, verdict in ((sender, Verdict.FRESH), (None, Verdict.STALE)):
         opened = receipt(sender, verdict, issued_at=issued_at)
@@ -298,3 +298,99 @@ def test_a_settlement_is_a_span_below_what_it_settles(
     assert (ended.operation, ended.system, ended.channel) == (operation, "rabbitmq", "orders")
     assert (ended.context.trace_id, ended.parent_span_id) == (above.trace_id, above.span_id)
     assert (ended.tenant, ended.start, ended.end, ended.error_type) == ("globex", 100, 101, "ConnectionError")
+
+
+# --- labels, templates, batches, boundaries -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", [Operation.SEND, Operation.CREATE])
+def test_a_span_has_the_labels_that_its_context_carries(recorder: Recorder, operation: Operation) -> None:
+    context = new_root()._replace(labels={"region": "eu"})
+    span = recorder.sending(operation, "kafka", ORDERS, context, Origin("acme", None), 1)
+    assert span is not None
+    assert span.labels == {"region": "eu"}
+    bare = recorder.sending(operation, "kafka", ORDERS, new_root(), Origin("acme", None), 1)
+    assert bare is not None
+    assert bare.labels == {}
+
+
+def test_a_process_span_has_the_labels_that_the_policy_let_in_and_no_others(recorder: Recorder) -> None:
+    sender = new_root()._replace(labels={"region": "eu", "user": "bob"})
+    taken = receipt(sender)._replace(labels={"region": "eu"})
+    span = recorder.processing("kafka", taken, child_of(sender), Origin("acme", sender), None)
+    assert span is not None
+    assert span.labels == {"region": "eu"}
+    span = recorder.processing("kafka", receipt(sender), child_of(sender), Origin("acme", sender), None)
+    assert span is not None
+    assert span.labels == {}
+
+
+def test_baggage_that_no_label_came_of_is_on_no_span(recorder: Recorder) -> None:
+    origin = Origin("acme", None, {"user": "bob"})
+    span = recorder.sending(Operation.SEND, "kafka", ORDERS, new_root(), origin, 1)
+    assert span is not None
+    assert span.labels == {}
+    assert "bob" not in repr(origin)
+
+
+def test_spans_show_what_stands_for_the_channel(recorder: Recorder, outbox: Outbox, sink: MemorySink) -> None:
+    unlisted = Channel("orders.12345", shown="orders.{id}")
+    origin, got = Origin("acme", None), receipt(channel=unlisted)
+    spans = [
+        recorder.sending(Operation.SEND, "kafka", unlisted, new_root(), origin, 1),
+        recorder.processing("kafka", got, new_root(), origin, None),
+        recorder.settling(Operation.ACK, "kafka", got, origin),
+    ]
+    recorder.received("kafka", [got], "acme", started=1, group=None)
+    outbox.flush(5)
+    assert {span and span.channel for span in [*spans, *sink.spans]} == {"orders.{id}"}
+
+
+def test_what_begins_beyond_a_boundary_has_a_link_to_what_was_left(recorder: Recorder) -> None:
+    left = new_root()._replace(labels={"region": "eu"})
+    for operation in (Operation.SEND, Operation.CREATE, Operation.SEND_BATCH):
+        origin = Origin("globex", None, left=left)
+        span = recorder.sending(operation, "kafka", ORDERS, new_root(), origin, 1)
+        assert span is not None
+        assert (span.tenant, span.parent_span_id) == ("globex", None)
+        assert (span.links, span.labels) == ((link(left),), {})
+
+
+def test_what_goes_on_there_has_a_parent_and_no_link(recorder: Recorder) -> None:
+    parent = new_root()
+    origin = Origin("globex", parent, left=new_root())
+    span = recorder.sending(Operation.SEND, "kafka", ORDERS, child_of(parent), origin, 1)
+    assert span is not None
+    assert (span.parent_span_id, span.links) == (parent.span_id, ())
+
+
+SILENT = Channel("silent", sampled=0)
+
+
+def test_a_trace_that_begins_where_a_message_is_received_or_settled_is_sampled_by_its_channel(
+    recorder: Recorder, outbox: Outbox, sink: MemorySink
+) -> None:
+    got = receipt(channel=SILENT)
+    recorder.received("kafka", [got], "acme", started=1, group=None)
+    assert recorder.settling(Operation.ACK, "kafka", got, Origin("acme", None)) is None
+    above = new_root()
+    assert recorder.settling(Operation.ACK, "kafka", got, Origin("acme", above)) is not None
+    outbox.flush(5)
+    assert sink.spans == []
+
+
+def test_a_meter_is_given_all_spans_and_an_outbox_those_that_are_sampled(
+    outbox: Outbox, sink: MemorySink
+) -> None:
+    metered = MemorySink()
+    meter = Outbox(metered)
+    recorder = Recorder("checkout", [outbox], lambda: 1, meter=meter)
+    for context in (UNSAMPLED, new_root()):
+        span = recorder.sending(Operation.SEND, "kafka", ORDERS, context, Origin("acme", None), 1)
+        assert span is not None
+        recorder.end(span, None)
+    assert outbox.flush(5)
+    assert meter.flush(5)
+    meter.close(5)
+    assert [span.context.sampled for span in metered.spans] == [False, True]
+    assert sink.spans == metered.spans[1:]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("operation", "name", "type_", "kind"),
     [
+        (Operation.CREATE, "create", "create", Kind.PRODUCER),
         (Operation.SEND, "send", "send", Kind.PRODUCER),
+        (Operation.SEND_BATCH, "send", "send", Kind.CLIENT),
         (Operation.RECEIVE, "receive", "receive", Kind.CLIENT),
         (Operation.PROCESS, "process", "process", Kind.CONSUMER),
         (Operation.ACK, "ack", "settle", Kind.CLIENT),
@@ -30,7 +32,7 @@ def test_an_operation_has_its_name_type_and_kind_of_the_conventions(
 
 def test_each_operation_is_one_of_its_own() -> None:
     # Members of an Enum whose values are equal would be one.
-    assert len(Operation) == len({operation.operation for operation in Operation}) == 6
+    assert len(Operation) == len({(operation.operation, operation.kind) for operation in Operation}) == 8
 
 
 def test_the_kinds_have_otlps_numbers() -> None:
@@ -54,6 +56,7 @@ def test_no_field_of_a_span_takes_text_that_a_message_could_bring() -> None:
         "verdict",
         "answer",
         "consumer_group",
+        "labels",  # the policy says which, and which values
         "task_name",  # the program's own: a worker runs no task that it has not registered
     }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import secrets
+import string
 import sys
 import uuid
 from datetime import UTC, datetime
@@ -383,7 +385,9 @@ async def test_what_was_not_settled_goes_to_another(
     ends: str, rabbitmq: str, connection: AbstractConnection
 ) -> None:
     channel = await connection.channel()
-    queue = await channel.declare_queue(f"test-{uuid.uuid4()}", auto_delete=True)
+    queue = await channel.declare_queue(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)), auto_delete=True
+    )
     survivor = await consume(queue)
     leaver = await aio_pika.connect(rabbitmq)
     leaving = await leaver.channel()
@@ -440,7 +444,9 @@ async def test_recover_requeues_all(channel: AbstractChannel, queue: AbstractQue
 
 async def test_a_quorum_queue_counts_what_came_back(channel: AbstractChannel) -> None:
     queue = await channel.declare_queue(
-        f"test-{uuid.uuid4()}", durable=True, arguments={"x-queue-type": "quorum"}
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)),
+        durable=True,
+        arguments={"x-queue-type": "quorum"},
     )
     inbox = await consume(queue)
     await publish(channel, queue, b"1")
@@ -458,7 +464,9 @@ async def test_a_quorum_queue_counts_what_came_back(channel: AbstractChannel) ->
 
 
 async def test_a_rejected_message_is_dead_lettered(channel: AbstractChannel) -> None:
-    exchange = await channel.declare_exchange(f"test-{uuid.uuid4()}", auto_delete=True)
+    exchange = await channel.declare_exchange(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)), auto_delete=True
+    )
     queue, graveyard = await with_dead_letters(channel)
     await queue.bind(exchange, "key")
     await exchange.publish(Message(b"x", headers={"mine": 1}, message_id="m"), "key")
@@ -542,7 +550,11 @@ async def test_a_message_that_may_not_wait_still_goes_to_a_consumer_that_is_ther
 
 async def test_a_message_does_not_die_in_circles(channel: AbstractChannel) -> None:
     """Without a consumer on the way, it is not put into a queue again in which it died."""
-    exchange = await channel.declare_exchange(f"test-{uuid.uuid4()}", ExchangeType.FANOUT, auto_delete=True)
+    exchange = await channel.declare_exchange(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)),
+        ExchangeType.FANOUT,
+        auto_delete=True,
+    )
     circle: dict[str, Any] = {"x-dead-letter-exchange": exchange.name, "x-message-ttl": 5}
     queue = await channel.declare_queue(exclusive=True, arguments=circle)
     watch = await channel.declare_queue(exclusive=True)
@@ -574,7 +586,9 @@ async def test_a_message_does_not_die_in_circles(channel: AbstractChannel) -> No
 async def test_an_exchange_routes(
     kind: ExchangeType, binding: str, keys: dict[str, bool], channel: AbstractChannel, queue: AbstractQueue
 ) -> None:
-    exchange = await channel.declare_exchange(f"test-{uuid.uuid4()}", kind, auto_delete=True)
+    exchange = await channel.declare_exchange(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)), kind, auto_delete=True
+    )
     await queue.bind(exchange, binding)
     inbox = await consume(queue, no_ack=True)
 
@@ -599,7 +613,9 @@ async def test_an_exchange_routes_by_headers(
     arguments: dict[str, Any], led: list[str], channel: AbstractChannel, queue: AbstractQueue
 ) -> None:
     kind = ExchangeType.HEADERS
-    exchange = await channel.declare_exchange(f"test-{uuid.uuid4()}", kind, auto_delete=True)
+    exchange = await channel.declare_exchange(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)), kind, auto_delete=True
+    )
     await queue.bind(exchange, arguments=arguments)
     messages: dict[str, Any] = {
         "both": {"a": 1, "b": "two", "c": 3},
@@ -630,7 +646,9 @@ async def test_two_bindings_of_a_queue_bring_a_message_once(
 
 
 async def test_a_binding_that_is_undone_leads_nowhere(channel: AbstractChannel, queue: AbstractQueue) -> None:
-    exchange = await channel.declare_exchange(f"test-{uuid.uuid4()}")
+    exchange = await channel.declare_exchange(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+    )
     await queue.bind(exchange, "key")
     await queue.unbind(exchange, "key")
 
@@ -641,8 +659,12 @@ async def test_a_binding_that_is_undone_leads_nowhere(channel: AbstractChannel, 
 
 
 async def test_an_exchange_can_lead_to_another(channel: AbstractChannel, queue: AbstractQueue) -> None:
-    outer = await channel.declare_exchange(f"test-{uuid.uuid4()}", auto_delete=True)
-    inner = await channel.declare_exchange(f"test-{uuid.uuid4()}", auto_delete=True)
+    outer = await channel.declare_exchange(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)), auto_delete=True
+    )
+    inner = await channel.declare_exchange(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)), auto_delete=True
+    )
     await inner.bind(outer, "key")
     await queue.bind(inner, "key")
 
@@ -652,9 +674,14 @@ async def test_an_exchange_can_lead_to_another(channel: AbstractChannel, queue: 
 
 
 async def test_what_finds_no_way_takes_the_alternate(channel: AbstractChannel, queue: AbstractQueue) -> None:
-    alternate = await channel.declare_exchange(f"test-{uuid.uuid4()}", ExchangeType.FANOUT, auto_delete=True)
+    alternate = await channel.declare_exchange(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)),
+        ExchangeType.FANOUT,
+        auto_delete=True,
+    )
     exchange = await channel.declare_exchange(
-        f"test-{uuid.uuid4()}", arguments={"alternate-exchange": alternate.name}
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)),
+        arguments={"alternate-exchange": alternate.name},
     )
     await queue.bind(alternate)
 
@@ -683,7 +710,9 @@ async def test_an_exclusive_queue_is_nobody_elses_and_goes_with_its_owner(
 async def test_an_auto_deleted_queue_goes_with_its_last_consumer(
     connection: AbstractConnection, channel: AbstractChannel
 ) -> None:
-    queue = await channel.declare_queue(f"test-{uuid.uuid4()}", auto_delete=True)
+    queue = await channel.declare_queue(
+        "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16)), auto_delete=True
+    )
     inbox: Inbox = asyncio.Queue()
     tags = [await queue.consume(inbox.put) for _ in range(2)]
 
@@ -706,7 +735,7 @@ async def test_a_purge_drops_what_waits(channel: AbstractChannel, queue: Abstrac
 
 
 async def test_a_queue_can_be_declared_again_only_as_it_is(channel: AbstractChannel) -> None:
-    name = f"test-{uuid.uuid4()}"
+    name = "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
     await channel.declare_queue(name, exclusive=True)
 
     again = await channel.declare_queue(name, exclusive=True)
@@ -793,7 +822,7 @@ async def test_an_answer_goes_straight_to_who_asked(
 
 
 def test_celery_sends_and_kombu_receives(rabbitmq: str) -> None:
-    name = f"test-{uuid.uuid4()}"
+    name = "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
     app = Celery(broker=rabbitmq, set_as_current=False)
     app.conf.task_queues = [kombu.Queue(name, durable=True, auto_delete=True)]
     app.conf.task_default_queue = name

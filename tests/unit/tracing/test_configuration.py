@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interceptors.errors import ConfigurationError, PolicyError
-from interceptors.tracing.configuration import Export, FileExport, read_configuration, read_policy
+from interceptors.tracing.configuration import read_configuration, read_policy
+from interceptors.tracing.export import Export, FileExport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ def test_a_deep_folder_is_no_fault(tmp_path: Path) -> None:
         (LEAST.replace("tenant", "tennant"), ":2: tennant: unknown key; did you mean 'tenant'?"),
         (LEAST.replace("service: checkout\n", ""), ":1: service: this key is required; add it"),
         (LEAST.replace("checkout", "7"), ":1: service: should be text; put it in quotes"),
-        (LEAST + "export: {otlp: {}}", ":5: export.otlp: unknown key; known here: file"),
+        (LEAST + "export: {zipkin: {}}", ":5: export.zipkin: unknown key; known here: bus, file, otlp"),
         (LEAST + "export: {file: {}}", ":5: export.file.path: this key is required; add it"),
         (LEAST + "export:", ":5: export: this key has no value; write one, or leave the key out"),
         (

@@ -8,6 +8,7 @@ import pytest
 from interceptors.policy import Channel, Screened
 from interceptors.scan import Finding, Unscanned, Validation
 from interceptors.tracing.findings import Findings
+from interceptors.tracing.tally import Tally
 
 CHANNEL = Channel("orders")
 EMAIL = Finding("email", "personal.email", 3, 9, Validation.PATTERN, "", "$.to")
@@ -22,7 +23,7 @@ def counts() -> Counter[str]:
 @pytest.fixture
 def findings(counts: Counter[str], caplog: pytest.LogCaptureFixture) -> Findings:
     caplog.set_level(logging.WARNING, "interceptors")
-    return Findings(counts)
+    return Findings(counts, Tally())
 
 
 def test_each_is_counted_and_each_class_said_once(

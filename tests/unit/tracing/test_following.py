@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -241,3 +243,20 @@ def test_closing_ends_all_of_every_thread_and_says_what_went_wrong(
     assert current_tenant() is None
     following.end_finished()
     assert len(ended.spans) == 2
+
+
+async def test_a_task_that_is_done_is_not_kept_alive(
+    following: Following, processing_of: ProcessingOf
+) -> None:
+
+    async def handle() -> None:
+        following.open(processing_of("acme"))
+
+    task = asyncio.create_task(handle())
+    await task
+    gone = weakref.ref(task)
+    del task
+    await asyncio.sleep(0)  # the loop lets go of it
+    gc.collect()
+    assert gone() is None
+    following.end_all()

@@ -9,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.trace import get_current_span
 
 from interceptors.context import current, current_tenant
 from interceptors.errors import RejectedError
@@ -18,7 +20,7 @@ from interceptors.spans import MemorySink
 from interceptors.tracing import Handling, handler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 
     from interceptors import Tracing
     from interceptors.pipeline import Receipt
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     Development = Callable[..., Tracing]
     Traced = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]
 
-FORMS = ["function", "coroutine function", "object"]
+FORMS = ["function", "coroutine function", "object", "generator", "async generator"]
 
 
 class Letter(NamedTuple):
@@ -105,15 +107,30 @@ def in_form(form: str, function: Callable[..., object]) -> Callable[..., Any]:
         async def __call__(self, *args: Any, **kwargs: Any) -> object:
             return await handle(*args, **kwargs)
 
+    def generate(*args: Any, **kwargs: Any) -> Iterator[object]:
+        yield function(*args, **kwargs)
+
+    async def generate_async(*args: Any, **kwargs: Any) -> AsyncIterator[object]:
+        yield await handle(*args, **kwargs)
+
     forms: dict[str, Callable[..., Any]] = {
         "function": function,
         "coroutine function": handle,
         "object": Handler(),
+        "generator": generate,
+        "async generator": generate_async,
     }
     return forms[form]
 
 
 async def result_of(call: object) -> Any:
+    """What a handler returns, or the only value that it generates."""
+    if inspect.isgenerator(call):
+        (value,) = call
+        return value
+    if inspect.isasyncgen(call):
+        (value,) = [value async for value in call]
+        return value
     return await call if inspect.isawaitable(call) else call
 
 
@@ -147,6 +164,117 @@ async def test_a_handler_runs_under_the_process_span_and_its_senders_tenant(
     assert (current_tenant(), current()) == (None, None)
 
 
+def generating(function: Callable[..., Iterator[object]], *, asynchronous: bool) -> Callable[..., Any]:
+    """Make an asynchronous generator function out of one that is not, or leave it."""
+
+    async def generate_async(message: Opened) -> AsyncIterator[object]:
+        values = function(message)
+        for value in values:
+            await asyncio.sleep(0)
+            yield value
+
+    return generate_async if asynchronous else function
+
+
+async def following(values: Any) -> Any:
+    """The next value of a generator of either kind."""
+    return await anext(values) if inspect.isasyncgen(values) else next(values)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_generators_that_take_turns_each_have_their_own_span_and_the_caller_has_none(
+    development: Development, store: MemoryKeys, traced: Traced, letter: Any, *, asynchronous: bool
+) -> None:
+    globex = development("search", keys=store, tenant="globex")
+    tracer = TracerProvider().get_tracer("application")
+
+    def handle(_: Opened) -> Iterator[object]:
+        yield current_tenant(), current()
+        with tracer.start_as_current_span("work") as work:
+            assert isinstance(work, ReadableSpan)
+            yield current_tenant(), work.parent and work.parent.span_id
+            yield current_tenant(), get_current_span() is work
+        yield current_tenant(), current()
+
+    handled = traced()(generating(handle, asynchronous=asynchronous))
+    letters = letter(1), Letter(2, globex.send(Message("post", "orders")).envelope)
+    acme, other = (handled(one) for one in letters)
+
+    seen = []
+    for values in (acme, other, acme, other, acme, other, acme, other):
+        seen.append(await following(values))
+        assert (current_tenant(), current()) == (None, None)
+    for values in (acme, other):
+        assert not [value async for value in values] if asynchronous else not list(values)
+    for tenant, first, second, third, fourth in (("acme", *seen[::2]), ("globex", *seen[1::2])):
+        assert first == fourth
+        assert first[0] == tenant
+        assert second == (tenant, int.from_bytes(first[1].span_id, "big"))
+        assert third == (tenant, True)
+
+
+async def test_a_generator_is_sent_values_and_exceptions_and_returns(
+    billing: Tracing, spans: MemorySink, traced: Traced, letter: Callable[[int], Letter]
+) -> None:
+    async def answer_async(_: Opened) -> AsyncGenerator[object, object]:
+        try:
+            yield (yield "first")
+        except LookupError:
+            yield "caught"
+
+    def answer(_: Opened) -> Generator[object, object, str]:
+        try:
+            yield (yield "first")
+        except LookupError:
+            yield "caught"
+        return "returned"
+
+    values = traced()(answer)(letter(1))
+    assert [next(values), values.send("sent"), values.throw(LookupError())] == ["first", "sent", "caught"]
+    with pytest.raises(StopIteration) as stop:
+        next(values)
+    assert stop.value.value == "returned"
+    waited = traced()(answer_async)(letter(2))
+    assert [await anext(waited), await waited.asend("sent"), await waited.athrow(LookupError())] == [
+        "first",
+        "sent",
+        "caught",
+    ]
+    with pytest.raises(StopAsyncIteration):
+        await anext(waited)
+
+    assert billing.flush()
+    assert [span.error_type for span in spans.spans] == [None, None]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_generator_that_is_closed_early_closes_its_body_and_ends_its_span(
+    billing: Tracing, spans: MemorySink, traced: Traced, letter: Any, *, asynchronous: bool
+) -> None:
+    closed: list[object] = []
+
+    def cleaning(_: Opened) -> Iterator[object]:
+        try:
+            yield 1
+        finally:
+            closed.append(current_tenant())
+
+    async def cleaning_async(_: Opened) -> AsyncIterator[object]:
+        try:
+            yield 1
+        finally:
+            closed.append(current_tenant())
+
+    values = traced()(cleaning_async if asynchronous else cleaning)(letter(1))
+    assert await following(values) == 1
+    await values.aclose() if asynchronous else values.close()
+
+    assert closed == ["acme"]
+    assert (current_tenant(), current()) == (None, None)
+    assert billing.flush()
+    assert [span.error_type for span in spans.spans] == ["GeneratorExit"]
+
+
 @pytest.mark.parametrize("form", FORMS)
 async def test_an_error_of_a_handler_marks_its_span_and_is_the_callers(
     billing: Tracing, spans: MemorySink, traced: Traced, letter: Callable[[int], Letter], form: str
@@ -174,7 +302,7 @@ async def test_what_is_refused_is_not_handled_and_goes_back_where_a_handler_can_
         await result_of(refusing(refused))
 
     assert handled == []
-    assert returned == ([] if form == "function" else [refused])
+    assert returned == ([] if form in {"function", "generator"} else [refused])
 
 
 async def test_a_refusal_that_the_handler_itself_raises_sends_nothing_back(

@@ -13,8 +13,11 @@ from interceptors.keys import Keyring, MemoryKeys
 from interceptors.message import Message
 from interceptors.policy import check_policy
 from interceptors.replay import Verdict
+from interceptors.spans import Recorder
+from interceptors.tracing.hooks import Labelling
 from interceptors.tracing.receiver import Receiver
 from interceptors.tracing.sealing import Sealing
+from interceptors.tracing.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,13 +47,21 @@ def keyring() -> Keyring:
 
 @pytest.fixture
 def receiver(keyring: Keyring, counts: Counter[str]) -> Receiver:
-    return Receiver(POLICY, keyring, counts)
+    return Receiver(
+        POLICY,
+        keyring,
+        Labelling(None, counts),
+        Recorder("billing", [], lambda: NOW * 10**6),
+        counts,
+        Tally(),
+        tenant="acme",
+    )
 
 
 @pytest.fixture
 def sealed(keyring: Keyring) -> Callable[[str], Message]:
     """Makes messages of an exchange, as its queue has them."""
-    sealing = Sealing(POLICY, keyring, Counter())
+    sealing = Sealing(POLICY, keyring, Counter(), Tally())
 
     def make(exchange: str, queue: str = "") -> Message:
         envelope = sealing.seal(Message("rabbitmq", exchange), new_root(), "acme", NOW).envelope

@@ -42,6 +42,11 @@ def here() -> tuple[str | None, TraceContext | None]:
     return current_tenant(), current()
 
 
+def test_the_repr_of_what_becomes_current_shows_no_label() -> None:
+    shown = repr(current_of("acme", new_root())._replace(labels={"region": "eu"}))
+    assert shown == "Current(tenant='acme')"
+
+
 def test_a_sending_ends_once(ended: Ended, span: Span) -> None:
     sending = Sending(Outgoing(ORDERS, b"envelope"), MESSAGE, span, ended)
     error = TimeoutError()

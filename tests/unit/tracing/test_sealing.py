@@ -14,6 +14,7 @@ from interceptors.message import Message
 from interceptors.pipeline import Unsealed
 from interceptors.policy import check_policy
 from interceptors.tracing.sealing import Sealing
+from interceptors.tracing.tally import Tally
 
 if TYPE_CHECKING:
     from interceptors.keys import KeyAdministration
@@ -38,7 +39,7 @@ def counts() -> Counter[str]:
 
 @pytest.fixture
 def sealing(counts: Counter[str]) -> Sealing:
-    return Sealing(POLICY, Keyring(MemoryKeys("checkout")), counts)
+    return Sealing(POLICY, Keyring(MemoryKeys("checkout")), counts, Tally())
 
 
 def test_a_message_of_a_sealed_channel_gets_an_envelope_and_nothing_is_said(
@@ -56,7 +57,7 @@ def test_each_channel_and_reason_is_logged_once_and_counted_each_time(
     caplog: pytest.LogCaptureFixture,
     administration: KeyAdministration,
 ) -> None:
-    keyless = Sealing(POLICY, Keyring(LocalKeys(administration.files()[0])), counts)
+    keyless = Sealing(POLICY, Keyring(LocalKeys(administration.files()[0])), counts, Tally())
     sent = [(sealing, "bound"), (keyless, "bound"), (keyless, "orders"), (keyless, "refunds")] * 2
     with caplog.at_level(logging.WARNING, "interceptors"):
         reasons = [

@@ -159,6 +159,16 @@ def test_for_development_refuses_a_key_without_a_value(development: Development)
         development(export={"file": None})
 
 
+def test_an_option_that_there_is_none_of_is_refused(
+    development: Development, configuration: Path, sink: MemorySink
+) -> None:
+    options: dict[str, Any] = {"snik": sink}
+    with pytest.raises(TypeError, match="snik"):
+        development(**options)
+    with pytest.raises(TypeError, match="snik"):
+        Tracing.from_file(configuration, **options)
+
+
 def test_for_development_takes_keys_of_another_tracing_or_of_a_file(
     development: Development, administration: KeyAdministration
 ) -> None:
@@ -259,7 +269,7 @@ def test_what_goes_without_an_envelope_is_recorded_counted_and_logged_once(
 def test_labels_that_do_not_fit_are_counted(tracing: Tracing, monkeypatch: pytest.MonkeyPatch) -> None:
     # No policy lets a label travel yet; a context that has some is what one would.
     labelled = new_root()._replace(labels={"": "no name", "region": "eu"})
-    monkeypatch.setattr("interceptors.tracing.tracing.child_of", lambda _: labelled)
+    monkeypatch.setattr("interceptors.tracing.sender.child_of", lambda *_: labelled)
     assert tracing.send(ORDERS).envelope is not None
     assert tracing.counts["labels left out"] == 1
 
@@ -284,8 +294,11 @@ def test_messages_that_are_sent_as_one_are_a_span_for_each_tenant_and_parent(
     batch, sendings = tracing.send_batch([(ORDERS, origin) for origin in origins])
     for sending in sendings:
         sending.end()
-    spans = flushed(tracing, sink)
-    assert [(span.tenant, span.parent_span_id, span.batch_size) for span in spans] == [
+    flushed(tracing, sink)
+    created = [span for span in sink.spans if span.operation is Operation.CREATE]
+    sent = [span for span in sink.spans if span.operation is Operation.SEND_BATCH]
+    assert len(sink.spans) == len(created) + len(sent)
+    assert [(span.tenant, span.parent_span_id, span.batch_size) for span in sent] == [
         ("acme", parent.span_id, 2),
         ("globex", parent.span_id, 1),
         ("acme", None, 1),
@@ -295,7 +308,16 @@ def test_messages_that_are_sent_as_one_are_a_span_for_each_tenant_and_parent(
         for outgoing in batch
     ]
     assert [receipt.tenant for receipt in received] == ["acme", "globex", "acme", "acme"]
-    assert [receipt.parent for receipt in received] == [spans[place].context for place in (0, 1, 2, 0)]
+    assert [receipt.parent for receipt in received] == [span.context for span in created]
+    assert [span.parent_span_id for span in created] == [
+        parent.span_id,
+        parent.span_id,
+        None,
+        parent.span_id,
+    ]
+    assert [[link.span_id for link in span.links] for span in sent] == [
+        [created[place].context.span_id for place in places] for places in ((0, 3), (1,), (2,))
+    ]
 
 
 def test_a_batch_of_a_channel_that_emits_none_has_no_span(development: Development) -> None:
@@ -461,7 +483,7 @@ def test_a_channel_that_accepts_none_is_not_recorded_and_changes_nothing(
     receipt = tracing.receive(ORDERS._replace(envelopes=(b"anything",)), consumer="workers")
     with tracing.tenant("acme"), tracing.process("kafka", receipt) as processing:
         assert processing.span is None
-        assert tracing.origin() == ("acme", None)
+        assert tracing.origin() == ("acme", None, {}, None)
     assert flushed(tracing, sink) == []
 
 
@@ -687,7 +709,7 @@ def test_a_changed_key_file_is_taken_up_by_a_running_service(
         assert before is not None
         administration.rotate("acme")
         administration.promote("acme")
-        tracing._outbox.work_once()  # what its thread does each second
+        tracing._outboxes.keeper.work_once()  # what its thread does each second
         after = tracing.send(ORDERS).envelope
         assert after is not None
         assert (
@@ -702,8 +724,11 @@ def test_a_changed_key_file_is_taken_up_by_a_running_service(
 
 
 class FailingSink:
-    def export(self, spans: Sequence[Span]) -> None:
+    def export(self, spans: Sequence[Span], timeout: float) -> int:  # noqa: ARG002 - the protocol's
         raise OSError(str(spans))
+
+    def close(self) -> None:
+        pass
 
 
 def test_a_failing_sink_costs_spans_and_is_counted(development: Development) -> None:
@@ -714,7 +739,7 @@ def test_a_failing_sink_costs_spans_and_is_counted(development: Development) -> 
 
 
 def test_a_full_outbox_costs_spans_and_is_counted(tracing: Tracing) -> None:
-    tracing._outbox._capacity = 0
+    tracing._outboxes.keeper._capacity = 0
     assert hand_over(tracing, tracing).verdict is Verdict.FRESH
     assert tracing.spans_dropped == 1
 
@@ -810,10 +835,10 @@ def test_a_child_seals_verifies_records_and_flushes_after_a_fork() -> None:
         message = Message("kafka", "orders")
         before = tracing.send(message).envelope
         tracing.send(message).end()  # waits, and is the parent's to export
-        locks = [tracing._receiver._receiving, tracing._keyring._lock, tracing._outbox._draining]
+        locks = [tracing._receiver._receiving, tracing._keyring._lock, tracing._outboxes.keeper._draining]
         for lock in locks:
             lock.acquire()  # as another thread of the parent may have
-        waiting = len(tracing._outbox._waiting)
+        waiting = len(tracing._outboxes.keeper._waiting)
         pid = os.fork()
         if pid == 0:
             faults = []
@@ -832,7 +857,7 @@ def test_a_child_seals_verifies_records_and_flushes_after_a_fork() -> None:
                 faults.append("not flushed")
             if [span.tenant for span in sink.spans] != ["development", "acme"]:
                 faults.append(repr(sink.spans))
-            if not tracing._outbox._thread.is_alive():
+            if not tracing._outboxes.keeper._thread.is_alive():
                 faults.append("no thread")
             print(faults, file=sys.stderr) if faults else None
             os._exit(len(faults))
@@ -892,8 +917,8 @@ def test_its_hooks_serve_it_while_it_lives(
 def test_its_hooks_do_not_keep_it_alive(hooks: dict[str, list[Callable[[], None]]]) -> None:
     tracing = Tracing.for_development("checkout")
     hand_over(tracing, tracing)
-    wake = tracing._outbox._wake
-    thread = tracing._outbox._thread
+    wake = tracing._outboxes.keeper._wake
+    thread = tracing._outboxes.keeper._thread
     assert thread is not None
     del tracing
     gc.collect()

@@ -1,0 +1,139 @@
+"""Hooks: the application's own functions, which may put labels on a trace, and nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from interceptors.errors import ConfigurationError
+from interceptors.message import Message
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
+
+    from interceptors.pipeline import Receipt
+    from interceptors.policy import Channel
+
+logger = logging.getLogger("interceptors")
+
+LEFT_OUT = "labels left out"
+FAILED = "hooks failed"
+
+
+class SpanView:
+    """What a hook sees of the span of a message. It holds no ids, and takes only labels.
+
+    Attributes:
+        channel: the channel's logical name.
+        tenant: whose message it is.
+        sender: who sealed what was received; None where nothing authentic was.
+        verdict: of what was received; None where the message is being sent, or had no envelope.
+    """
+
+    __slots__ = ("_left_out", "_offered", "_rules", "channel", "sender", "tenant", "verdict")
+
+    def __init__(
+        self, channel: Channel, tenant: str, offered: Mapping[str, object], receipt: Receipt | None = None
+    ) -> None:
+        """Begin with the labels that there are; `Hooks` does."""
+        self.channel = channel.name
+        self.tenant = tenant
+        self.sender = None if receipt is None else receipt.sender
+        self.verdict = None if receipt is None else receipt.verdict
+        self._rules = channel.labels
+        self._offered: dict[str, object] = dict(offered)
+        self._left_out = 0
+
+    def set_label(self, name: str, value: str) -> None:
+        """Set a label, in place of one that came as baggage.
+
+        Args:
+            name: one that the policy names for the channel; another is left out, and counted.
+            value: one that the policy allows; likewise.
+        """
+        kept, _ = self._rules.admitted({name: value})
+        if kept:
+            self._offered[name] = value
+        else:
+            self._left_out += 1
+
+    def labels(self) -> tuple[dict[str, str], int]:
+        """Give the labels, and how many were left out."""
+        kept, left_out = self._rules.admitted(self._offered)
+        return kept, left_out + self._left_out
+
+    def __repr__(self) -> str:
+        """Show no value of a label."""
+        return f"SpanView(channel={self.channel!r})"
+
+
+Hook = Callable[[SpanView, Message], None]
+"""Called with the view of a span, and the message: as it is before it is sealed, or as it was received. What
+it raises is counted, and said once: it costs neither the message nor the trace."""
+
+
+class Labelling:
+    """Decides which labels a message has: those of the baggage, then the hook's, as far as the policy goes.
+
+    Attributes:
+        hooked: whether there is a hook.
+    """
+
+    def __init__(self, hook: Hook | None, counts: Counter[str]) -> None:
+        """Take the parts.
+
+        Args:
+            hook: the application's.
+            counts: of the tracing.
+
+        Raises:
+            ConfigurationError: the hook is a coroutine function, which nobody would await.
+        """
+        if inspect.iscoroutinefunction(hook):
+            msg = "a hook is called and not awaited; give a function that is no coroutine function"
+            raise ConfigurationError(msg)
+        self.hooked = hook is not None
+        self._hook = hook
+        self._counts = counts
+        self._said = False
+
+    def labels(
+        self,
+        message: Message,
+        channel: Channel,
+        tenant: str,
+        offered: Mapping[str, object],
+        receipt: Receipt | None = None,
+    ) -> dict[str, str]:
+        """Give the labels of a message.
+
+        Args:
+            message: the message.
+            channel: its channel.
+            tenant: whose it is.
+            offered: what there is already, by name.
+            receipt: what was received, where it was.
+        """
+        if self._hook is None:
+            if not channel.labels.rules or not offered:
+                return {}
+            kept, left_out = channel.labels.admitted(offered)
+        else:
+            view = SpanView(channel, tenant, offered, receipt)
+            try:
+                self._hook(view, message)
+            except Exception as error:  # noqa: BLE001 - a hook costs neither message nor trace
+                self._note(error)
+            kept, left_out = view.labels()
+        if left_out:
+            self._counts[LEFT_OUT] += left_out
+        return kept
+
+    def _note(self, error: Exception) -> None:
+        self._counts[FAILED] += 1
+        if not self._said:
+            logger.warning("a hook failed with %s; others like it are only counted", type(error).__name__)
+        self._said = True
