@@ -8,7 +8,7 @@ only so many of them.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from opentelemetry.metrics import get_meter, get_meter_provider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from interceptors.envelope import SenderKey
     from interceptors.spans import Span
     from interceptors.tracing.tally import Tally
-    from interceptors.tracing.tracing import Tracing
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Seconds: the boundaries that the conventions advise for both histograms."""
@@ -42,8 +41,17 @@ _SENT = (Operation.SEND, Operation.SEND_BATCH)
 _UNMEASURED = (Operation.CREATE,)  # the conventions have no metric of it
 
 
+class Losing(Protocol):
+    """What spans may be lost by."""
+
+    @property
+    def spans_dropped(self) -> int:
+        """How many were."""
+        ...
+
+
 def metrics_of(
-    tracing: Tracing,
+    tracing: Losing,
     provider: MeterProvider | None,
     tally: Tally,
     sealing_keys: Callable[[], Iterable[SenderKey]],
