@@ -33,6 +33,7 @@ policy: policy.yaml
 export:
   file:
     path: spans.jsonl # one OTLP-JSON span a line
+  # otlp: {{endpoint: "http://localhost:4318"}} # a Collector, Jaeger, Tempo, a vendor; with the extra `otlp`
 """
 
 _POLICY = """\

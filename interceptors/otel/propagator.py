@@ -33,12 +33,12 @@ logger = logging.getLogger("interceptors.otel")
 
 SYSTEM = "opentelemetry"
 CARRIER = Message(SYSTEM, "carrier")
-"""What an envelope of a propagator belongs to: where its carrier goes is not told to it. The policy's
-`default` holds for it."""
+"""What an envelope of a propagator belongs to: where its carrier goes is not told to it. The channel that
+lists it holds, else the policy's `default`."""
 
 
 class SealedPropagator(TextMapPropagator):
-    """Carries the context of the current span, and the labels of the policy's `default`, in an envelope.
+    """Carries the context of the current span, and the labels that the policy names, in an envelope.
 
     Nothing of it raises: what can't be sealed is not carried, and what does not open begins a new trace.
     """

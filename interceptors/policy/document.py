@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _GLOB = re.compile(r"[*?\[]")
 
 _BUILT_IN = Channel("")
-_BUSES = ("kafka", "rabbitmq", "celery", "taskiq")
+_BUSES = ("kafka", "rabbitmq", "celery", "taskiq", "opentelemetry")
 _BUILT_IN_LEVELS = {"celery": Level.TYPE, "taskiq": Level.TYPE}
 """What envelopes are bound to where nothing is said, if not to the channel. A worker of Celery or taskiq runs
 what the task's name says, so that name is bound."""
@@ -108,6 +108,8 @@ class Match(DocumentModel):
     """Celery queues, by the routing key that their tasks are sent with."""
     taskiq: tuple[Name, ...] = Field(default=(), min_length=1)
     """taskiq queues, by the name that the middleware of their broker was given."""
+    opentelemetry: tuple[Literal["carrier"], ...] = Field(default=(), min_length=1)
+    """`carrier`: what the propagator `sealed` puts envelopes into, such as an HTTP request."""
 
     @model_validator(mode="after")
     def _anywhere(self) -> Match:

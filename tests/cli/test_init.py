@@ -56,6 +56,12 @@ def test_what_it_makes_seals_and_opens(
     assert (receipt.sender, receipt.tenant) == (service, tenant)
 
 
+def test_the_export_that_it_proposes_holds(starter: Path, invoke: Callable[..., Result]) -> None:
+    text = starter.read_text(encoding="utf-8")
+    starter.write_text(text.replace("# otlp:", "otlp:"), encoding="utf-8")
+    assert "export: otlp: holds" in invoke("doctor").stdout
+
+
 @pytest.mark.usefixtures("starter")
 def test_the_doctor_finds_nothing_wrong_with_it(invoke: Callable[..., Result]) -> None:
     result = invoke("doctor")

@@ -106,6 +106,28 @@ def test_one_header_is_carried_and_says_nothing_in_clear(checkout: Service) -> N
     assert injected(checkout, within(span))[HEADER_NAME] != value
 
 
+def test_carriers_may_have_a_channel_of_their_own(service: Services) -> None:
+    listed = {
+        "name": "requests",
+        "match": {"opentelemetry": ["carrier"]},
+        "max_age": "5m",
+        "retry_window": "1m",
+    }
+    checkout, billing, other = (
+        service(name, policy={"channels": channels})
+        for name, channels in (("checkout", [listed]), ("billing", [listed]), ("other", []))
+    )
+    span = new_root()
+    carrier = injected(checkout, within(span))
+
+    assert current(SealedPropagator(billing.tracing).extract(carrier)) == span
+    assert current(SealedPropagator(other.tracing).extract(carrier)) is None  # bound to another channel there
+    old = injected(checkout, within(span))
+    billing.clock.ahead_s = 301
+    assert current(SealedPropagator(billing.tracing).extract(old)) is None
+    assert billing.tracing.counts == {"stale": 1}
+
+
 def test_without_a_context_the_current_one_counts(checkout: Service, billing: Service) -> None:
     span = new_root()
     carrier: dict[str, str] = {}

@@ -21,7 +21,7 @@ from interceptors.policy.compiled import ALL_SAMPLED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BUSES = ["kafka", "rabbitmq", "celery"]
+BUSES = ["kafka", "rabbitmq", "celery", "taskiq"]
 
 
 def channel(
