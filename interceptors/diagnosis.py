@@ -33,7 +33,7 @@ from interceptors.tracing.configuration import Configuration, read_configuration
 from interceptors.tracing.export import sinks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from interceptors.envelope import SenderKey
     from interceptors.tracing.export import Export
@@ -184,10 +184,15 @@ def _places(match: Match) -> str:
     return "; ".join(f"{bus}: {', '.join(getattr(match, bus))}" for bus in _buses(match))
 
 
+def _at(name: str, buses: Iterable[str]) -> Match:
+    # Not checked: a propagator's carrier has one name only.
+    return Match.model_construct(None, **dict.fromkeys(buses, (name,)))
+
+
 def _with_own_places(document: PolicyDocument) -> Policy:
     """Compile with one name for each channel on its buses, its number, so that a glob needs no example."""
     entries = tuple(
-        entry.model_copy(update={"match": Match(**dict.fromkeys(_buses(entry.match), (str(number),)))})
+        entry.model_copy(update={"match": _at(str(number), _buses(entry.match))})
         for number, entry in enumerate(document.channels)
     )
     return compile_policy(document.model_copy(update={"channels": entries}))

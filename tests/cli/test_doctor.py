@@ -294,8 +294,9 @@ def test_task_metadata_of_a_channel_without_celery_is_a_warning(
         ("match: {kafka: [a, 'x-*'], rabbitmq: [a]}, accept: reject", ["kafka: a:", "kafka: x-*:"]),
         ("match: {kafka: [a, 'x-*']}", []),
         ("match: {kafka: ['*'], celery: [a]}, accept: required", []),
+        ("match: {opentelemetry: [carrier]}, max_age: 5m", []),
     ],
-    ids=["other rules", "the same rules", "other places"],
+    ids=["other rules", "the same rules", "other places", "carriers"],
 )
 def test_a_place_of_channels_with_different_rules_is_a_note(
     starter: Path, invoke: Callable[..., Result], rules: str, noted: list[str]
