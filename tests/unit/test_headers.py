@@ -11,6 +11,7 @@ import pytest
 from opentelemetry.propagators.textmap import Setter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from interceptors.bounded import BoundedMap
 from interceptors.context import Scope, new_root
 from interceptors.envelope import HEADER_NAME
 from interceptors.headers import (
@@ -57,6 +58,17 @@ def test_the_headers_of_the_usual_tracers_are_clear_ones(name: str) -> None:
 @pytest.mark.parametrize("name", [HEADER_NAME, "", "trace", "x-traceparent", "traceparent ", *NOT_TEXT])
 def test_what_is_another_name_or_no_text_is_not_clear(name: object) -> None:
     assert not is_clear(name)
+
+
+@pytest.mark.parametrize(("length", "kept"), [(128, 1), (129, 0)])
+def test_a_name_is_told_again_as_the_first_time_and_a_long_one_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, length: int, kept: int
+) -> None:
+    known: BoundedMap[str, bool] = BoundedMap(1024)
+    monkeypatch.setattr("interceptors.headers._known", known)
+    name = "uberctx-".ljust(length, "x")
+    assert [is_clear(name) for _ in range(2)] == [True, True]
+    assert len(known) == kept
 
 
 def test_our_own_header_is_told_by_its_whole_name_and_its_case() -> None:

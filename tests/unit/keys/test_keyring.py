@@ -393,3 +393,12 @@ def test_of_the_keys_that_were_wanted_those_that_still_are_get_fetched() -> None
     keyring.fetch_wanted(kids, NOW)
     assert set(keyring.keys.held) == set(kids)
     assert provider.asked == 2
+
+
+def test_the_keys_that_seal_are_those_of_the_tenants_that_were_asked_for() -> None:
+    store = MemoryKeys("checkout")
+    keyring = Keyring(store)
+    assert keyring.sealing_keys() == []
+    for tenant in ("acme", "globex", "acme"):
+        keyring.sealer(tenant, NOW)
+    assert keyring.sealing_keys() == [store.sealing_key("acme"), store.sealing_key("globex")]
