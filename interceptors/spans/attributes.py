@@ -22,9 +22,9 @@ Value = str | int | bool
 SERVICE_NAME = "service.name"
 """An attribute of the resource; of the span only where no resource is around it."""
 
-LINK_LIMIT = 128
-"""How many links of a span are exported; OpenTelemetry's default limit. How many more there were is said
-beside them. No correlation is lost with those: each message's own span has its sender's for a parent."""
+LINK_LIMIT = 4096
+"""How many links of a span are exported: those of nearly any batch, where OpenTelemetry's SDK keeps 128. OTLP
+has no limit; this one keeps a span below 128 KiB. How many more there were is said beside them."""
 
 Common = tuple[str | bool | None, ...]
 Repeating = tuple["Kind", Common]

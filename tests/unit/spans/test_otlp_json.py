@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from interceptors.context import TraceContext
 from interceptors.spans import Link, Operation, to_otlp_json
+from interceptors.spans.attributes import LINK_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,10 +109,10 @@ def test_each_value_is_written_as_its_type(make_span: Callable[..., Span]) -> No
 
 
 def test_more_links_than_the_limit_are_counted(make_span: Callable[..., Span]) -> None:
-    links = [Link(bytes(16), number.to_bytes(8)) for number in range(129)]
-    assert "droppedLinksCount" not in to_otlp_json(make_span(links=tuple(links[:128])))
+    links = [Link(bytes(16), number.to_bytes(8)) for number in range(LINK_LIMIT + 1)]
+    assert "droppedLinksCount" not in to_otlp_json(make_span(links=tuple(links[:-1])))
     written: dict[str, Any] = to_otlp_json(make_span(links=tuple(links)))
-    assert [link["spanId"] for link in written["links"]] == [link.span_id.hex() for link in links[:128]]
+    assert [link["spanId"] for link in written["links"]] == [link.span_id.hex() for link in links[:-1]]
     assert written["droppedLinksCount"] == 1
 
 
