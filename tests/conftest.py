@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from opentelemetry import propagate
 
 from interceptors import Tracing
 from interceptors.keys import MemoryKeys
@@ -21,7 +22,9 @@ from interceptors.policy import parse_policy
 from interceptors.spans import MemorySink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from opentelemetry.propagators.textmap import TextMapPropagator
 
     from interceptors.envelope import SenderKey
     from interceptors.keys import KeyProvider
@@ -200,3 +203,11 @@ def service() -> Iterator[Services]:
     """Makes services."""
     with contextlib.ExitStack() as closing:
         yield Services(closing)
+
+
+@pytest.fixture
+def set_propagator() -> Iterator[Callable[[TextMapPropagator], None]]:
+    """Sets OpenTelemetry's global propagator, which is the one of before again when the test is over."""
+    before = propagate.get_global_textmap()
+    yield propagate.set_global_textmap
+    propagate.set_global_textmap(before)

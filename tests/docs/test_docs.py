@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import yaml
 from markdown_it import MarkdownIt
-from opentelemetry import propagate
 
 from interceptors.policy import parse_policy
 from interceptors.policy.yaml_document import parse_document
@@ -170,12 +169,12 @@ def amqp_url() -> Iterator[str]:
         yield broker.url
 
 
+@pytest.mark.usefixtures("set_propagator")  # a page may
 @pytest.mark.parametrize("name", [name for name in PAGES if list(blocks(PAGES[name]))])
 async def test_what_a_page_shows_holds(
     name: str, bootstrap: str, amqp_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(propagate, "propagator", propagate.propagator)  # which a page may set
     names: dict[str, Any] = {"__name__": "__page__", "bootstrap": bootstrap, "amqp_url": amqp_url}
     printed = ""
     for block in blocks(PAGES[name]):

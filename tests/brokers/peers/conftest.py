@@ -8,7 +8,7 @@ import string
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from opentelemetry import baggage, propagate
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.instrumentation.aio_pika import AioPikaInstrumentor
@@ -32,6 +32,7 @@ from ...contracts.buses import BUSES  # noqa: TID252 - the buses of the contract
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from opentelemetry.propagators.textmap import TextMapPropagator
     from opentelemetry.trace import SpanKind
 
     from tests.contracts.buses import Bus
@@ -130,12 +131,9 @@ class Peer:
 
 
 @pytest.fixture
-def install() -> Iterator[Callable[[str], Peer]]:
+def install(set_propagator: Callable[[TextMapPropagator], None]) -> Iterator[Callable[[str], Peer]]:
     """Makes a client's peer, which propagates W3C's headers; it is gone again when the test is over."""
-    before = propagate.get_global_textmap()
-    propagate.set_global_textmap(
-        CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
-    )
+    set_propagator(CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()]))
     with contextlib.ExitStack() as closing:
 
         def make(client: str) -> Peer:
@@ -144,7 +142,6 @@ def install() -> Iterator[Callable[[str], Peer]]:
             return peer
 
         yield make
-    propagate.set_global_textmap(before)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 from confluent_kafka import Consumer, DeserializingConsumer, Producer, SerializingProducer, TopicPartition
 from confluent_kafka.aio import AIOConsumer, AIOProducer
 from confluent_kafka.serialization import StringDeserializer, StringSerializer
-from opentelemetry import propagate
 from opentelemetry.instrumentation import confluent_kafka as peers
 from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
 from opentelemetry.instrumentation.utils import unwrap
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from confluent_kafka import Message
+    from opentelemetry.propagators.textmap import TextMapPropagator
 
     from interceptors.spans import Span
 
@@ -332,7 +332,7 @@ def test_beside_a_peer_no_trace_goes_in_clear(
     topic: str,
     billing: Tracing,
     settings: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
+    set_propagator: Callable[[TextMapPropagator], None],
     *,
     sending: dict[str, Any],
     on_the_wire: Callable[[int], list[Message]],
@@ -341,7 +341,7 @@ def test_beside_a_peer_no_trace_goes_in_clear(
 ) -> None:
     """Its classes are below the native ones, and take their names in `confluent_kafka` alone."""
     if carried == "sealed":  # as by OTEL_PROPAGATORS: its envelopes are none of a message
-        monkeypatch.setattr(propagate, "propagator", SealedPropagator(billing))
+        set_propagator(SealedPropagator(billing))
     provider, peer = TracerProvider(shutdown_on_exit=False), ConfluentKafkaInstrumentor()
 
     def uninstall() -> None:

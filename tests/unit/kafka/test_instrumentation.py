@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiokafka
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -21,6 +21,8 @@ from interceptors.otel import SealedPropagator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from opentelemetry.propagators.textmap import TextMapPropagator
 
     from interceptors.spans import MemorySink, Span
 
@@ -192,14 +194,14 @@ async def test_beside_a_peer_no_trace_goes_in_clear(
     embedded_kafka: str,
     topic: str,
     billing: Tracing,
-    monkeypatch: pytest.MonkeyPatch,
+    set_propagator: Callable[[TextMapPropagator], None],
     *,
     order: str,
     hand_made: bool,
     carried: str,
 ) -> None:
     if carried == "sealed":  # as by OTEL_PROPAGATORS: its envelopes are none of a message
-        monkeypatch.setattr(propagate, "propagator", SealedPropagator(billing))
+        set_propagator(SealedPropagator(billing))
     provider, peer = TracerProvider(shutdown_on_exit=False), AIOKafkaInstrumentor()
     if order == "the peer first":
         peer.instrument(tracer_provider=provider)

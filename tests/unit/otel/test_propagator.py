@@ -16,7 +16,7 @@ import pytest
 import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry import baggage, propagate
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -33,9 +33,10 @@ from interceptors.otel import propagator as propagator_module
 from interceptors.spans import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from opentelemetry.context import Context
+    from opentelemetry.propagators.textmap import TextMapPropagator
 
     from interceptors import Tracing
     from interceptors.context import TraceContext
@@ -453,14 +454,16 @@ def server(billing: Service, provider: TracerProvider) -> Iterator[Server]:
 
 
 @pytest.fixture
-def _instrumented(checkout: Service, provider: TracerProvider) -> Iterator[None]:
+def _instrumented(
+    checkout: Service,
+    provider: TracerProvider,
+    set_propagator: Callable[[TextMapPropagator], None],
+) -> Iterator[None]:
     """urllib3 is instrumented, and carries what `checkout` seals."""
-    before = propagate.get_global_textmap()
-    propagate.set_global_textmap(SealedPropagator(checkout.tracing))
+    set_propagator(SealedPropagator(checkout.tracing))
     URLLib3Instrumentor().instrument(tracer_provider=provider)
     yield
     URLLib3Instrumentor().uninstrument()
-    propagate.set_global_textmap(before)
 
 
 @pytest.mark.usefixtures("_instrumented")

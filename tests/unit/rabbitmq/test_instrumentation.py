@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aio_pika import Exchange, Message, Queue, RobustExchange, RobustQueue
 from aio_pika.patterns import Master
-from opentelemetry import propagate
 from opentelemetry.instrumentation.aio_pika import AioPikaInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -21,9 +20,10 @@ from interceptors.otel import SealedPropagator
 from interceptors.rabbitmq import TracedChannel, TracedMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from aio_pika.abc import AbstractChannel, AbstractConnection
+    from opentelemetry.propagators.textmap import TextMapPropagator
 
     from .conftest import Spans
 
@@ -179,13 +179,13 @@ def test_afterwards_the_classes_are_as_they_were(billing: Tracing) -> None:
 async def test_beside_a_peer_no_trace_goes_in_clear(
     connection: AbstractConnection,
     billing: Tracing,
-    monkeypatch: pytest.MonkeyPatch,
+    set_propagator: Callable[[TextMapPropagator], None],
     *,
     order: str,
     carried: str,
 ) -> None:
     if carried == "sealed":  # as by OTEL_PROPAGATORS: its envelopes are none of a message
-        monkeypatch.setattr(propagate, "propagator", SealedPropagator(billing))
+        set_propagator(SealedPropagator(billing))
     provider, peer = TracerProvider(shutdown_on_exit=False), AioPikaInstrumentor()
     channel: Any = await connection.channel()
     queue: Any = await channel.declare_queue("orders")
