@@ -36,7 +36,9 @@ demo: $(VENV)/.demo $(VENV)/.wheel ## the demonstration; DEMO_ARGS goes to `inte
 .PHONY: test
 test: $(VENV)/.test $(VENV)/.wheel brokers ## all tests, on the installed wheel; BROKERS=none does without brokers
 	@mkdir -p .cache
-	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --cov --cov-context=test --cov-report= $(if $(MAKE_TERMOUT),--color=yes) | tee .cache/pytest.log
+	@$(BIN)/pytest -m alone $(if $(MAKE_TERMOUT),--color=yes)
+	@$(BIN)/pytest -m 'not alone' --numprocesses=$(WORKERS) --dist=loadfile \
+		--cov --cov-context=test --cov-report= $(if $(MAKE_TERMOUT),--color=yes) | tee .cache/pytest.log
 	@$(BIN)/python tests/coverage_by_module.py
 	@tail -n 1 .cache/pytest.log
 

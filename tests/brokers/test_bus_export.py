@@ -239,6 +239,7 @@ class Exporting:
         self._enough = True
 
 
+@pytest.mark.alone
 @WAYS
 async def test_a_broker_that_is_killed_midway_gets_the_rest_when_it_is_back(
     request: pytest.FixtureRequest, way: Callable[[str], contextlib.AbstractAsyncContextManager[Broker]]

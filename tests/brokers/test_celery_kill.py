@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 APP = Path(__file__).with_name("celery_app")
 LIBRARY = Path(interceptors.__file__).parents[1]
+pytestmark = pytest.mark.alone
+
 DEADLINE = 30
 """Seconds after which what doesn't happen is given up."""
 TRANSPORT = {

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     Consuming = Callable[["Stock", "TracedQueue"], contextlib.AbstractAsyncContextManager[None]]
 
+pytestmark = pytest.mark.alone
+
 DEADLINE = 60
 """Seconds that a test may take before it is given up."""
 PUBLISHERS = 4
