@@ -13,6 +13,7 @@ own name, and asks for its extra.
 """
 
 from interceptors.errors import (
+    AuditError,
     ConfigurationError,
     EnvelopeError,
     InterceptorError,
@@ -21,11 +22,15 @@ from interceptors.errors import (
     MissingExtraError,
     PolicyError,
     RejectedError,
+    SignatureError,
+    TokenError,
+    TrustError,
 )
 from interceptors.replay import Verdict
 from interceptors.tracing import Tracing
 
 __all__ = [
+    "AuditError",
     "ConfigurationError",
     "EnvelopeError",
     "InterceptorError",
@@ -34,6 +39,9 @@ __all__ = [
     "MissingExtraError",
     "PolicyError",
     "RejectedError",
+    "SignatureError",
+    "TokenError",
     "Tracing",
+    "TrustError",
     "Verdict",
 ]

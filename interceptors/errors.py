@@ -5,9 +5,13 @@ InterceptorError
 ├── ConfigurationError (ValueError)   while building, never while a message passes
 │   ├── DocumentError                 .path; a document of another kind than a policy
 │   ├── PolicyError                   .path in the document
+│   │   └── TrustError                .problem: unsigned, too few signatures, expired, rolled back …
 │   └── MissingExtraError (ImportError)   says what to install
 ├── EnvelopeError                     .answer: one of the five of the envelope's specification
 ├── KeyProviderError                  .problem: unknown, denied, exhausted, unreachable; .retryable
+├── SignatureError                    bytes that are not what a key has signed
+├── AuditError                        an audit log that can't be written, or doesn't hold
+├── TokenError                        .problem: unknown, denied, limited, unreachable; .retryable
 ├── LeakError                         a publish that the policy blocks
 └── RejectedError                     a receipt that the policy rejects
 ```
@@ -91,6 +95,76 @@ class MissingExtraError(ConfigurationError, ImportError):
         """
         super().__init__(f"{module} is not installed; install it with: pip install 'interceptors[{extra}]'")
         self.extra = extra
+
+
+class TrustProblem(StrEnum):
+    """Why a document that has to be signed doesn't count."""
+
+    UNSIGNED = "unsigned"
+    MALFORMED = "malformed"
+    WRONG_TYPE = "signed as something else"
+    TOO_FEW = "too few signatures"
+    EXPIRED = "expired"
+    ROLLED_BACK = "rolled back"
+
+
+class TrustError(PolicyError):
+    """A policy, or another document that has to be signed, that can't be trusted.
+
+    Attributes:
+        problem: why.
+    """
+
+    def __init__(self, message: str, *, problem: TrustProblem, path: str = "") -> None:
+        """Keep the kind of problem beside the text.
+
+        Args:
+            message: the whole text, file and remedy included.
+            problem: why it doesn't count.
+            path: where in the document.
+        """
+        super().__init__(message, path=path)
+        self.problem = problem
+
+
+class SignatureError(InterceptorError):
+    """Bytes that are not what they have to be: signed by a key. The text holds none of them."""
+
+
+class AuditError(InterceptorError):
+    """An audit log that can't be written, so that nothing is done; or one that was tampered with.
+
+    The text names the file and, where a record is to blame, its place.
+    """
+
+
+class TokenProblem(StrEnum):
+    """What went wrong between a caller and the token vault."""
+
+    UNKNOWN = "unknown"
+    DENIED = "denied"
+    LIMITED = "limited"
+    UNREACHABLE = "unreachable"
+
+
+class TokenError(InterceptorError):
+    """A token that is not made, or not resolved. The text holds no identifier.
+
+    Attributes:
+        problem: what went wrong.
+        retryable: whether the same call may succeed later without anybody mending anything.
+    """
+
+    def __init__(self, message: str, *, problem: TokenProblem) -> None:
+        """Keep the kind of problem beside the text.
+
+        Args:
+            message: what was asked for and what to do.
+            problem: what went wrong.
+        """
+        super().__init__(message)
+        self.problem = problem
+        self.retryable = problem in (TokenProblem.LIMITED, TokenProblem.UNREACHABLE)
 
 
 class EnvelopeError(InterceptorError):

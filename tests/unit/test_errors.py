@@ -7,6 +7,7 @@ import pytest
 from interceptors import errors
 from interceptors.errors import (
     Answer,
+    AuditError,
     ConfigurationError,
     EnvelopeError,
     InterceptorError,
@@ -16,12 +17,21 @@ from interceptors.errors import (
     MissingExtraError,
     PolicyError,
     RejectedError,
+    SignatureError,
+    TokenError,
+    TokenProblem,
+    TrustError,
+    TrustProblem,
 )
 
 ALL = [
     ConfigurationError("interceptors.yaml: no service"),
     PolicyError("policy.yaml: channels[2].binding: no such level", path="channels[2].binding"),
+    TrustError("policy.dsse.json: one signature of two", problem=TrustProblem.TOO_FEW),
     MissingExtraError("kafka", "aiokafka"),
+    SignatureError("not a signature by the key 0123"),
+    AuditError("audit.jsonl: can't be written"),
+    TokenError("no such token", problem=TokenProblem.UNKNOWN),
     EnvelopeError(Answer.NOT_AUTHENTIC),
     KeyProviderError("the key service does not answer", problem=KeyProblem.UNREACHABLE),
     LeakError("email at $.customer"),
@@ -62,6 +72,7 @@ def test_an_error_goes_through_a_process_pool(error: InterceptorError, protocol:
         (MissingExtraError("kafka", "aiokafka"), ImportError),
         (MissingExtraError("kafka", "aiokafka"), ConfigurationError),
         (PolicyError("x"), ConfigurationError),
+        (TrustError("x", problem=TrustProblem.EXPIRED), PolicyError),
     ],
 )
 def test_an_error_is_also_what_callers_expect_of_python(
@@ -103,6 +114,27 @@ def test_what_may_pass_without_help_is_retryable(problem: KeyProblem, *, retryab
     assert error.problem is problem
     assert error.retryable is retryable
     assert str(error) == "no key"
+
+
+@pytest.mark.parametrize(
+    ("problem", "retryable"),
+    [
+        (TokenProblem.UNKNOWN, False),
+        (TokenProblem.DENIED, False),
+        (TokenProblem.LIMITED, True),
+        (TokenProblem.UNREACHABLE, True),
+    ],
+)
+def test_a_token_that_may_be_had_later_is_retryable(problem: TokenProblem, *, retryable: bool) -> None:
+    error = TokenError("no token", problem=problem)
+
+    assert (error.problem, error.retryable, str(error)) == (problem, retryable, "no token")
+
+
+def test_a_document_that_is_not_trusted_says_why_and_where() -> None:
+    error = TrustError("policy.yaml: expired", problem=TrustProblem.EXPIRED, path="expires")
+
+    assert (error.problem, error.path) == (TrustProblem.EXPIRED, "expires")
 
 
 def test_a_policy_error_has_a_place() -> None:
