@@ -33,7 +33,17 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from interceptors.context import new_root
-from interceptors.envelope import Binding, Candidate, KeySet, Level, Opener, Sealer, derive_sender_key
+from interceptors.envelope import (
+    Binding,
+    Candidate,
+    KeySet,
+    Level,
+    Opener,
+    Sealer,
+    SenderKey,
+    derive_sender_key,
+    derive_signing_key,
+)
 from interceptors.envelope.plaintext import decode, encode
 from interceptors.envelope.sealer import SESSION_MS
 
@@ -60,13 +70,15 @@ class Way(NamedTuple):
     """Reads trace id and span id out of what `inbound` gave."""
 
 
-def sealed(name: str, nows: Iterator[int]) -> Way:
-    key = derive_sender_key(os.urandom(32), "acme", "checkout")
+def sealed(name: str, nows: Iterator[int], *, signed: bool = False) -> Way:
+    names = os.urandom(32), "acme", "checkout"
+    signing = derive_signing_key(*names) if signed else None
+    key = SenderKey("acme", "checkout", derive_sender_key(*names).key, signing=signing)
     sealer, opener, keys, binding = Sealer(key), Opener(), KeySet([key]), Binding("orders")
-    candidates = [Candidate(binding, Level.CHANNEL)]
+    candidates = [Candidate(binding, Level.CHANNEL, signed=signed)]
 
     def outbound() -> bytes:
-        return sealer.seal(CONTEXT, Level.CHANNEL, binding, next(nows)).envelope
+        return sealer.seal(CONTEXT, Level.CHANNEL, binding, next(nows), signed=signed).envelope
 
     def inbound(envelope: bytes) -> Opened:
         return opener.open(envelope, keys, candidates)
@@ -150,6 +162,7 @@ def main() -> None:
         in_clear("OpenTelemetry, two entries", 2),
         kept,
         sealed("sealed, first of a session", count(NOW, SESSION_MS)),
+        sealed("sealed and signed (suite 2)", repeat(NOW), signed=True),
         fernet(plaintext),
         jwe(plaintext),
     ]

@@ -14,6 +14,7 @@ Rules it keeps:
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,15 +22,17 @@ from interceptors.envelope import Binding, Candidate, Level, header_bytes
 from interceptors.errors import Answer, EnvelopeError
 from interceptors.policy import Accept, Channel, Emit, Screened, screen
 from interceptors.replay import Verdict
+from interceptors.tokens import derived_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from interceptors.context import TraceContext
-    from interceptors.envelope import KeySet, Opened, Opener, Sealer
+    from interceptors.envelope import KeySet, Opened, Opener, Sealer, TokenKey
     from interceptors.message import Message
     from interceptors.policy import Policy
     from interceptors.replay import ReplayWindow
+    from interceptors.scan import Token
 
 
 _BINDS_BODY = bytes((Level.MESSAGE,))
@@ -40,6 +43,7 @@ class Unsealed(StrEnum):
     """Why a message of a sealed channel goes without an envelope."""
 
     NO_KEY = "no sealing key for the tenant"
+    NO_SIGNING_KEY = "no signing key"
     BODY_NOT_BYTES = "the channel binds the body, which is not bytes yet"
     UNBINDABLE = "a name or id that can't be bound"
 
@@ -93,6 +97,8 @@ class Receipt(NamedTuple):
     """Whether any of the channels that the message may be on refuses what may not continue."""
     labels: Mapping[str, str] | None = None
     """What travelled with the trace that the channel's policy names; None for nothing."""
+    body_size: int | None = None
+    """How many bytes the body has, where a flag asks for that."""
 
     @property
     def tenant(self) -> str | None:
@@ -149,21 +155,29 @@ def on_send(
         What to send, and what to attach.
     """
     channel = policy.channels(message.system, message.destination)[0]
-    if channel.payload is None or not channel.payload.samples(context.trace_id):
+    payload = channel.payload
+    scanning = payload is not None and payload.samples(context.trace_id)
+    if payload is None or not (scanning or payload.fields.handles):
         return _sealed(message, channel, context, sealer, now)
     screened = screen(
         message,
-        channel.payload,
+        payload,
         sending=True,
-        spent=_deadline(ticks, channel.payload.time_ns),
+        scanning=scanning,
+        spent=_deadline(ticks, payload.time_ns),
         own=context.trace_id.hex().encode(),
-        digest=None if sealer is None else sealer.key.digest,
+        tokenize=None if sealer is None else partial(_token, sealer.key.tokens),
     )
     if screened.blocked:
         return Outgoing(channel, screened=screened)
     # What is bound is the body as it travels, so the envelope comes second.
     outgoing = _sealed(message._replace(body=screened.body), channel, context, sealer, now)
     return outgoing._replace(screened=screened)
+
+
+def _token(keys: Mapping[str, TokenKey], domain: str, class_: str, identifier: bytes) -> Token | None:
+    key = keys.get(domain)
+    return None if key is None else derived_token(key, class_, identifier)
 
 
 def _sealed(
@@ -173,11 +187,13 @@ def _sealed(
         return Outgoing(channel)
     if sealer is None:
         return Outgoing(channel, unsealed=Unsealed.NO_KEY)
+    if channel.signed and sealer.key.signing is None:
+        return Outgoing(channel, unsealed=Unsealed.NO_SIGNING_KEY)
     binding = _binding(message, channel, binds_body=channel.level is Level.MESSAGE)
     if binding is None:
         return Outgoing(channel, unsealed=Unsealed.BODY_NOT_BYTES)
     try:
-        envelope, left_out = sealer.seal(context, channel.level, binding, now)
+        envelope, left_out = sealer.seal(context, channel.level, binding, now, signed=channel.signed)
     except ValueError:
         return Outgoing(channel, unsealed=Unsealed.UNBINDABLE)
     return Outgoing(channel, envelope, None, left_out)
@@ -271,6 +287,7 @@ def _candidates(message: Message, channels: tuple[Channel, ...], *, binds_body: 
             _binding(message, channel, binds_body=binds_body) or _UNKNOWN,
             channel.lowest_level,
             channel.senders,
+            channel.signed,
         )
         for channel in channels
     ]

@@ -16,7 +16,9 @@ from interceptors.envelope.format import HEADER_NAME, from_text, header_bytes, k
 from interceptors.envelope.keyset import KeySet
 from interceptors.envelope.opener import CANDIDATES, Candidate, Opened, Opener
 from interceptors.envelope.sealer import Sealed, Sealer
-from interceptors.envelope.sender_key import SenderKey, derive_sender_key
+from interceptors.envelope.sender_key import SenderKey, derive_sender_key, derive_signing_key
+from interceptors.envelope.sender_name import check_sender_name
+from interceptors.envelope.token_key import TokenKey, derive_token_key
 
 __all__ = [
     "CANDIDATES",
@@ -30,7 +32,11 @@ __all__ = [
     "Sealed",
     "Sealer",
     "SenderKey",
+    "TokenKey",
+    "check_sender_name",
     "derive_sender_key",
+    "derive_signing_key",
+    "derive_token_key",
     "from_text",
     "header_bytes",
     "kid_of",

@@ -12,18 +12,23 @@ from interceptors.errors import Answer, EnvelopeError
 HEADER_NAME = "sealed-trace"
 """The one header that an envelope travels in."""
 
-VERSION_AND_SUITE = 0x11
+SUITE_1 = 0x11
 """Version 1, suite 1 (XAES-256-GCM)."""
+
+SUITE_2 = 0x12
+"""Version 1, suite 2 (the same, and an Ed25519 signature)."""
 
 PREFIX_SIZE = 18
 SALT_SIZE = 12
 NONCE_SIZE = 24
 HEAD_SIZE = PREFIX_SIZE + NONCE_SIZE
 TAG_SIZE = 16
+SIGNATURE_SIZE = 64
 PLAINTEXT_SIZES = (64, 96, 128, 192, 256, 384, 512)
 MAXIMUM_SIZE = 1024
 
 _SIZES = frozenset(HEAD_SIZE + n + TAG_SIZE for n in PLAINTEXT_SIZES)
+_SUITE_2_BYTE = bytes((SUITE_2,))
 _LEVELS = tuple(Level)
 _MAXIMUM_TEXT_SIZE = 4 * (MAXIMUM_SIZE + 2) // 3
 _TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
@@ -42,6 +47,8 @@ class Parsed(NamedTuple):
     """Ciphertext and tag."""
     id: bytes
     """`kid ‖ nonce` (40 bytes): what the replay windows know an envelope by."""
+    signature: bytes
+    """Of all that precedes it; empty in suite 1."""
 
     def __repr__(self) -> str:
         """Show no bytes of the envelope but the public `kid`."""
@@ -49,8 +56,13 @@ class Parsed(NamedTuple):
 
 
 def prefix(level: Level, kid: bytes) -> bytes:
-    """Give the first 18 bytes of an envelope: the part of the associated data that lies on the wire."""
-    return bytes((VERSION_AND_SUITE, level)) + kid
+    """Give the first 18 bytes of a suite 1 envelope: the associated data's part that lies on the wire."""
+    return bytes((SUITE_1, level)) + kid
+
+
+def as_suite_2(associated_data: bytes) -> bytes:
+    """Give the associated data of a suite 2 envelope, out of that of suite 1: one byte is another."""
+    return _SUITE_2_BYTE + associated_data[1:]
 
 
 def parse(envelope: bytes) -> Parsed:
@@ -68,9 +80,13 @@ def parse(envelope: bytes) -> Parsed:
     size = len(envelope)
     if not size or size > MAXIMUM_SIZE:
         raise EnvelopeError(Answer.MALFORMED)
-    if envelope[0] != VERSION_AND_SUITE:
-        raise EnvelopeError(Answer.UNSUPPORTED_VERSION)
-    if size not in _SIZES or envelope[1] > Level.MESSAGE:
+    end, signature = size, b""
+    if envelope[0] != SUITE_1:
+        if envelope[0] != SUITE_2:
+            raise EnvelopeError(Answer.UNSUPPORTED_VERSION)
+        end = size - SIGNATURE_SIZE
+        signature = envelope[end:]
+    if end not in _SIZES or envelope[1] > Level.MESSAGE:
         raise EnvelopeError(Answer.MALFORMED)
     # By position, which is twice as fast: the fields stand in the order of the class.
     return Parsed(
@@ -78,8 +94,9 @@ def parse(envelope: bytes) -> Parsed:
         envelope[2:18],
         envelope[2:30],
         envelope[30:42],
-        envelope[42:],
+        envelope[42:end],
         envelope[2:42],
+        signature,
     )
 
 
@@ -96,7 +113,8 @@ def kid_of(value: object) -> bytes | None:
         envelope = header_bytes(value)
     except EnvelopeError:
         return None
-    if len(envelope) not in _SIZES or envelope[0] != VERSION_AND_SUITE:
+    signature_size = SIGNATURE_SIZE if envelope[:1] == _SUITE_2_BYTE else 0
+    if len(envelope) - signature_size not in _SIZES or envelope[0] not in (SUITE_1, SUITE_2):
         return None
     return envelope[2:18]
 
@@ -144,7 +162,7 @@ def header_bytes(value: object) -> bytes:
         EnvelopeError: malformed: the value holds no bytes.
     """
     if isinstance(value, bytes):
-        # The text form of an envelope begins with "E": the first six bits of 0x11.
+        # The text form of an envelope begins with "E": the first six bits of 0x11, and of 0x12.
         return from_text(value) if value[:1] == b"E" else value
     if isinstance(value, (bytearray, memoryview)):
         try:

@@ -9,9 +9,9 @@ from cryptography.exceptions import InvalidTag
 
 from interceptors.bounded import BoundedMap
 from interceptors.envelope.binding import Level
-from interceptors.envelope.format import SALT_SIZE, parse
+from interceptors.envelope.format import SALT_SIZE, SIGNATURE_SIZE, as_suite_2, parse
 from interceptors.envelope.plaintext import decode
-from interceptors.errors import Answer, EnvelopeError
+from interceptors.errors import Answer, EnvelopeError, SignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +36,8 @@ class Candidate(NamedTuple):
     """An envelope that is bound less tightly is not authentic."""
     senders: frozenset[str] | None = None
     """The senders whose keys count here; None for every key held."""
+    signed: bool = False
+    """Whether an envelope without the sender's own signature (suite 1) is not authentic."""
 
 
 class Opened(NamedTuple):
@@ -63,7 +65,9 @@ class Opener:
 
     * one key is looked up, by `kid`; there is no trial decryption over keys;
     * the order of the answers is the specification's, whatever the bytes;
-    * a subkey is kept only once a tag under it has verified, and used only while its `kid` is held.
+    * a subkey is kept only once a tag under it has verified, and the signature where there is one, and used
+      only while its `kid` is held;
+    * a signature is looked at only where the tag is right, since who has no key is to cost little.
     """
 
     def __init__(self) -> None:
@@ -84,8 +88,13 @@ class Opener:
         Raises:
             EnvelopeError: exactly one of the five answers.
         """
-        level, kid, session, nonce, sealed, envelope_id = parse(envelope)
+        level, kid, session, nonce, sealed, envelope_id, signature = parse(envelope)
         key = keys.key(kid)
+        verification = None
+        if signature:
+            verification = key.verification
+            if verification is None:
+                raise EnvelopeError(Answer.UNKNOWN_KEY)
         known = self._subkeys.get(session)
         # A kid commits to its key, so another key under it can only be a forged commitment: derive anew.
         cipher = known[1] if known is not None and known[0] is key else None
@@ -95,12 +104,17 @@ class Opener:
             if candidate.senders is not None and key.sender not in candidate.senders:
                 continue
             listed = True
-            if level < candidate.lowest_level:
+            if level < candidate.lowest_level or (candidate.signed and not signature):
                 continue
             try:
                 bound = key.associated_data(level, candidate.binding)
-                plaintext = subkey.decrypt(nonce, sealed, bound)
-            except (InvalidTag, ValueError):  # ValueError: a value too long to be bound; nobody sealed it
+                if verification is None:
+                    plaintext = subkey.decrypt(nonce, sealed, bound)
+                else:
+                    plaintext = subkey.decrypt(nonce, sealed, as_suite_2(bound))
+                    verification.verify(signature, envelope[:-SIGNATURE_SIZE])
+            # ValueError: a value too long to be bound; nobody sealed it.
+            except (InvalidTag, SignatureError, ValueError):
                 continue
             if cipher is None:
                 self._subkeys.set(session, (key, subkey))

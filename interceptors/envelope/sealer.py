@@ -6,7 +6,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.envelope.format import PREFIX_SIZE, SALT_SIZE
+from interceptors.envelope.format import PREFIX_SIZE, SALT_SIZE, as_suite_2
 from interceptors.envelope.plaintext import encode
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ class Sealer:
         self._rng = rng
         self._session: _Session | None = None
 
-    def seal(self, context: TraceContext, level: Level, binding: Binding, now: int) -> Sealed:
+    def seal(
+        self, context: TraceContext, level: Level, binding: Binding, now: int, *, signed: bool = False
+    ) -> Sealed:
         """Seal a context for one message.
 
         Args:
@@ -73,15 +75,24 @@ class Sealer:
             level: how tightly it is bound.
             binding: what the message is.
             now: milliseconds since the epoch.
+            signed: whether it carries the sender's signature: suite 2.
 
         Returns:
             The envelope, and how many labels were left out of it.
 
         Raises:
-            ValueError: a context or binding that the format has no place for.
+            ValueError: a context or binding that the format has no place for, or a signature is asked of a
+                key that signs nothing.
         """
         plaintext, left_out = encode(context, now)
         bound = self.key.associated_data(level, binding)
+        signing = None
+        if signed:
+            signing = self.key.signing
+            if signing is None:
+                msg = "the key has no signing key, and suite 2 is signed"
+                raise ValueError(msg)
+            bound = as_suite_2(bound)
         session = self._session
         if (
             session is None
@@ -92,7 +103,8 @@ class Sealer:
             session = self._begin(now)
         nonce = self._rng(_NONCE_HALF)  # not out of a pool, which the clones of a machine would share
         sealed = session.cipher.encrypt(nonce, plaintext, bound)
-        return Sealed(b"".join((bound[:PREFIX_SIZE], session.salt, nonce, sealed)), left_out)
+        envelope = b"".join((bound[:PREFIX_SIZE], session.salt, nonce, sealed))
+        return Sealed(envelope if signing is None else envelope + signing.sign(envelope), left_out)
 
     def _begin(self, now: int) -> _Session:
         salt = self._rng(SALT_SIZE)

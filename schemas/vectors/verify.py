@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 SIZES = (64, 96, 128, 192, 256, 384, 512)
-HEAD, TAG, MAXIMUM, VERSION_AND_SUITE = 42, 16, 1024, 0x11
+HEAD, TAG, MAXIMUM = 42, 16, 1024
+SIGNATURES = {0x11: 0, 0x12: 64}
 KIND_OF_FIELD = (bytes, bytes, int, int)
 INT64, NAME, VALUE = 1 << 63, 32, 64
 
@@ -106,37 +108,51 @@ def opening(envelope: bytes, keys: list[dict[str, Any]], receiver: dict[str, Any
     """The page's section "Opening"."""
     if not 0 < len(envelope) <= MAXIMUM:
         raise Refused("malformed")
-    if envelope[0] != VERSION_AND_SUITE:
+    if envelope[0] not in SIGNATURES:
         raise Refused("unsupported version")
-    if len(envelope) - HEAD - TAG not in SIZES or envelope[1] not in range(4):
+    signed = len(envelope) - SIGNATURES[envelope[0]]
+    if signed - HEAD - TAG not in SIZES or envelope[1] not in range(4):
         raise Refused("malformed")
     kids = {expand(bytes.fromhex(k["sender_key"]), "interceptors/v1/kid")[:16]: k for k in keys}
     key = kids.get(envelope[2:18])
     if key is None or key["revoked"]:
         raise Refused("unknown key" if key is None else "revoked key")
-    if envelope[1] < receiver["lowest_level"]:
+    in_suite_2 = signed < len(envelope)
+    if in_suite_2 and "verify_key" not in key:
+        raise Refused("unknown key")
+    if envelope[1] < receiver["lowest_level"] or (receiver.get("signed", False) and not in_suite_2):
         raise Refused("not authentic")
     bound = associated_data(envelope, key["tenant"], key["sender"], receiver)
     cipher = aes_gcm(bytes.fromhex(key["sender_key"]), envelope[18:HEAD])
     try:
-        plaintext = cipher.decrypt(envelope[30:HEAD], envelope[HEAD:], bound)
-    except InvalidTag as error:
+        if in_suite_2:
+            verifier = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key["verify_key"]))
+            verifier.verify(envelope[signed:], envelope[:signed])
+        plaintext = cipher.decrypt(envelope[30:HEAD], envelope[HEAD:signed], bound)
+    except (InvalidSignature, InvalidTag) as error:
         raise Refused("not authentic") from error
     return {"tenant": key["tenant"], "sender": key["sender"]} | read(plaintext)
 
 
-def sealing(opened: dict[str, Any], receiver: dict[str, Any], root: str, nonce: str, level: int) -> bytes:
+def sealing(opened: dict[str, Any], receiver: dict[str, Any], source: dict[str, Any]) -> bytes:
     """Seal what a scenario says that was sealed."""
-    tenant, sender = opened["tenant"], opened["sender"]
-    key = expand(bytes.fromhex(root), "interceptors/v1/sender", tenant, sender)
+    tenant, sender, root = opened["tenant"], opened["sender"], bytes.fromhex(source["root"])
+    key = expand(root, "interceptors/v1/sender", tenant, sender)
     labels = {n: bytes.fromhex(v["bin"]) if isinstance(v, dict) else v for n, v in opened["labels"].items()}
     ids = [bytes.fromhex(opened["trace_id"]), bytes.fromhex(opened["span_id"])]
     packed: bytes = msgpack.packb([*ids, opened["flags"], opened["issued_at"], labels])
     padded = (packed + b"\x80").ljust(min(n for n in SIZES if n > len(packed)), b"\0")
-    salted = bytes.fromhex(nonce)
-    head = bytes((0x11, level)) + expand(key, "interceptors/v1/kid")[:16] + salted
+    salted = bytes.fromhex(source["nonce"])
+    suite = 0x12 if "signing_seed" in source else 0x11
+    head = bytes((suite, source["level"])) + expand(key, "interceptors/v1/kid")[:16] + salted
     bound = associated_data(head, tenant, sender, receiver)
-    return head + aes_gcm(key, salted).encrypt(salted[12:], padded, bound)
+    envelope = head + aes_gcm(key, salted).encrypt(salted[12:], padded, bound)
+    if "signing_seed" not in source:
+        return envelope
+    seed = expand(root, "interceptors/v1/sign", tenant, sender)
+    if seed.hex() != source["signing_seed"]:
+        return b""
+    return envelope + Ed25519PrivateKey.from_private_bytes(seed).sign(envelope)
 
 
 def disagrees(scenario: dict[str, Any]) -> str | None:
@@ -151,7 +167,7 @@ def disagrees(scenario: dict[str, Any]) -> str | None:
     if json.dumps([answer, found], sort_keys=True) != json.dumps(expected, sort_keys=True):
         return f"expects {scenario['expect']}, opens to {answer} {found}"
     source = scenario.get("sealed_from")
-    if source and sealing(scenario["opened"], scenario["receiver"], **source) != envelope:
+    if source and sealing(scenario["opened"], scenario["receiver"], source) != envelope:
         return "seals to other bytes"
     return None
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-VECTORS = Path(__file__).parents[2] / "schemas" / "vectors" / "envelope-v1.json"
-SCENARIOS = json.loads(VECTORS.read_text(encoding="utf-8"))
+VECTORS = Path(__file__).parents[2] / "schemas" / "vectors"
+SCENARIOS = json.loads((VECTORS / "envelope-v1.json").read_text(encoding="utf-8"))
+SIGNED = json.loads((VECTORS / "envelope-v1-suite2.json").read_text(encoding="utf-8"))
 ANSWERS = ["malformed", "unsupported version", "unknown key", "revoked key", "not authentic"]
 
 KEY = SenderKey("acme", "checkout", bytes(range(32)))
@@ -54,7 +55,11 @@ def keys(folder: Path) -> Path:
     return private(folder / "keys.json", {"version": 1, "service": "billing", "keys": [entry]})
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario["name"] for scenario in SCENARIOS])
+@pytest.mark.parametrize(
+    "scenario",
+    [*SCENARIOS, *SIGNED],
+    ids=[*(each["name"] for each in SCENARIOS), *(f"suite2-{each['name']}" for each in SIGNED)],
+)
 def test_every_vector_gives_what_it_expects(folder: Path, scenario: dict[str, Any]) -> None:
     keys = private(folder / "keys.json", scenario["keys"])
     receiver = scenario["receiver"]
@@ -63,7 +68,9 @@ def test_every_vector_gives_what_it_expects(folder: Path, scenario: dict[str, An
     )
     try:
         found: object = open_envelope(
-            scenario["envelope"], keys, Candidate(binding, Level(receiver["lowest_level"]))
+            scenario["envelope"],
+            keys,
+            Candidate(binding, Level(receiver["lowest_level"]), signed=receiver.get("signed", False)),
         )
     except EnvelopeError as error:
         found = error.answer.value
@@ -160,7 +167,7 @@ def test_a_key_file_that_others_can_read_is_refused(
     ("content", "place"),
     [
         ("text", ""),
-        ([{"tenant": "acme", "sender": "checkout"}], "keys.0.sender_key"),
+        ([{"tenant": "acme", "sender": "checkout"}], "keys.0: a secret (sender_key"),
         ([{"tenant": "acme", "sender": "checkout", "sender_key": KEY.key.hex() + "00"}], "keys.0.sender_key"),
         ([{"tenant": "acme", "sender": "checkout", "sender_key": KEY.key.hex(), "kid": "0" * 32}], "0" * 32),
     ],
@@ -183,3 +190,43 @@ def test_a_key_file_that_is_missing_is_named(
     result = spawn("open", sealed().hex(), "--keys", "nowhere.json")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("error: nowhere.json: can't be read")
+
+
+# --- on record ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_opened_is_recorded_with_its_purpose(
+    folder: Path, invoke: Callable[..., Result], keys: Path
+) -> None:
+    words = ["open", "--keys", keys, "--audit", "audit.jsonl", "--purpose", "incident 7"]
+    assert invoke(*words, "--channel", "orders", sealed().hex()).exit_code == 0
+    assert invoke(*words, "--channel", "refunds", sealed().hex()).exit_code == 1
+    assert invoke(*words, "00").exit_code == 1
+    records = [json.loads(line) for line in (folder / "audit.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {record["action"] for record in records} == {"envelope.open"}
+    assert [record["details"] for record in records] == [
+        {"kid": KEY.kid.hex(), "channel": "orders", "purpose": "incident 7"},
+        {"kid": KEY.kid.hex(), "channel": "refunds", "purpose": "incident 7"},
+        {"kid": "", "channel": "", "purpose": "incident 7"},
+    ]
+
+
+def test_what_can_not_be_recorded_is_not_opened(
+    folder: Path, invoke: Callable[..., Result], keys: Path
+) -> None:
+    (folder / "audit.jsonl").mkdir()
+    words = ["open", sealed().hex(), "--keys", keys, "--channel", "orders", "--audit", "audit.jsonl"]
+    for purpose, problem in (("incident 7", "audit.jsonl"), (" ", "--purpose")):
+        result = invoke(*words, "--purpose", purpose)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert problem in result.stderr
+
+
+def test_a_wrapping_that_can_not_be_reached_from_here_is_named(
+    folder: Path, invoke: Callable[..., Result]
+) -> None:
+    entry = {"tenant": "acme", "sender": "checkout", "kid": KEY.kid.hex(), "wrapped_key": "d3JhcHBlZA=="}
+    file = private(folder / "keys.json", {"service": "billing", "wrapping": "safe:key", "keys": [entry]})
+    result = invoke("open", sealed().hex(), "--keys", file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "names no wrapping" in result.stderr

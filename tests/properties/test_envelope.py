@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from interceptors.context import TraceContext, from_traceparent, to_traceparent
+from interceptors.context import TraceContext, from_traceparent, new_root, to_traceparent
 from interceptors.envelope import (
     Binding,
     Candidate,
@@ -20,6 +20,7 @@ from interceptors.envelope import (
     Sealer,
     SenderKey,
     derive_sender_key,
+    derive_signing_key,
     from_text,
     header_bytes,
     to_text,
@@ -28,13 +29,19 @@ from interceptors.envelope.binding import associated_data
 from interceptors.envelope.format import PLAINTEXT_SIZES, prefix
 from interceptors.envelope.plaintext import decode, encode
 from interceptors.errors import Answer, EnvelopeError
+from interceptors.signatures import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = bytes(range(32))
-KEY = derive_sender_key(ROOT, "acme", "checkout")
-KEYS = KeySet([KEY])
+KEY = SenderKey(
+    "acme",
+    "checkout",
+    derive_sender_key(ROOT, "acme", "checkout").key,
+    signing=derive_signing_key(ROOT, "acme", "checkout"),
+)
+KEYS = KeySet([SenderKey("acme", "checkout", KEY.key, verification=KEY.verification)])
 
 # The machine's pace is no property of an envelope.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -62,6 +69,7 @@ times = st.integers(1, (1 << 48) - 1)
 names = st.text(st.characters(codec="utf-8"), max_size=50)
 bindings = st.builds(Binding, names, names, names, st.just(b"") | st.binary(min_size=32, max_size=32))
 levels = st.sampled_from(Level)
+suites = st.sampled_from([1, 2])
 
 
 def padded(packed: bytes) -> bytes:
@@ -85,13 +93,13 @@ def answer_to(envelope: bytes, binding: Binding, keys: KeySet = KEYS) -> Answer 
 
 
 @unhurried
-@given(contexts, bindings, levels, times)
+@given(contexts, bindings, levels, times, suites)
 def test_what_is_sealed_opens_to_the_same(
-    context: TraceContext, binding: Binding, level: Level, now: int
+    context: TraceContext, binding: Binding, level: Level, now: int, suite: int
 ) -> None:
-    sealed = Sealer(KEY).seal(context, level, binding, now)
+    sealed = Sealer(KEY).seal(context, level, binding, now, signed=suite == 2)
 
-    opened = Opener().open(sealed.envelope, KEYS, [Candidate(binding, level)])
+    opened = Opener().open(sealed.envelope, KEYS, [Candidate(binding, level, signed=suite == 2)])
 
     read = opened.context
     assert read._replace(labels={}) == context._replace(labels={})
@@ -134,9 +142,10 @@ def test_a_plaintext_without_labels_is_what_messagepack_makes_of_it(context: Tra
 @given(
     st.binary(max_size=1100)
     | st.builds(
-        lambda level, size, filling: bytes((0x11, level)) + KEY.kid + filling(size + 40),
+        lambda suite, level, size, filling: bytes((suite, level)) + KEY.kid + filling(size + 40),
+        st.sampled_from([0x11, 0x12]),
         st.integers(0, 255),
-        st.sampled_from(PLAINTEXT_SIZES),
+        st.sampled_from([*PLAINTEXT_SIZES, *(size + 64 for size in PLAINTEXT_SIZES)]),
         st.sampled_from([bytes, partial(bytes.ljust, b"\x80")]),
     ),
     bindings,
@@ -192,11 +201,11 @@ def test_any_authentic_plaintext_opens_or_is_malformed(plaintext: bytes) -> None
 
 
 @unhurried
-@given(contexts, bindings, levels, times, st.data())
+@given(contexts, bindings, levels, suites, st.data())
 def test_no_envelope_with_another_byte_opens(
-    context: TraceContext, binding: Binding, level: Level, now: int, data: st.DataObject
+    context: TraceContext, binding: Binding, level: Level, suite: int, data: st.DataObject
 ) -> None:
-    envelope = bytearray(Sealer(KEY).seal(context, level, binding, now).envelope)
+    envelope = bytearray(Sealer(KEY).seal(context, level, binding, 1, signed=suite == 2).envelope)
     place = data.draw(st.integers(0, len(envelope) - 1))
     envelope[place] ^= data.draw(st.integers(1, 255))
 
@@ -204,17 +213,43 @@ def test_no_envelope_with_another_byte_opens(
 
 
 @unhurried
-@given(contexts, bindings, levels, st.data())
+@given(contexts, bindings, levels, suites, st.data())
 def test_no_envelope_that_was_cut_lengthened_or_spliced_opens(
-    context: TraceContext, binding: Binding, level: Level, data: st.DataObject
+    context: TraceContext, binding: Binding, level: Level, suite: int, data: st.DataObject
 ) -> None:
-    one, two = (Sealer(KEY).seal(context, level, binding, 1).envelope for _ in range(2))
+    one, two = (Sealer(KEY).seal(context, level, binding, 1, signed=suite == 2).envelope for _ in range(2))
     place = data.draw(st.integers(0, len(one)))
     changed = data.draw(
         st.sampled_from([one[:place], one[place:], one + two[:place], one[:place] + two[place:]])
     )
     assume(changed not in (one, two))
     assert answer_to(changed, binding) is not None
+
+
+def test_no_signed_envelope_with_one_bit_flipped_opens() -> None:
+    """Each single bit of one, and not only those that were drawn."""
+    binding = Binding("orders")
+    envelope = Sealer(KEY).seal(new_root(), Level.CHANNEL, binding, 1, signed=True).envelope
+    assert answer_to(envelope, binding) is None
+
+    for bit in range(8 * len(envelope)):
+        flipped = (int.from_bytes(envelope) ^ 1 << bit).to_bytes(len(envelope))
+        assert answer_to(flipped, binding) is not None
+
+
+@unhurried
+@given(contexts, bindings, levels, st.binary(min_size=32, max_size=32), st.binary(min_size=64, max_size=64))
+def test_nothing_that_a_reader_makes_opens_where_a_signature_is_asked_for(
+    context: TraceContext, binding: Binding, level: Level, seed: bytes, signature: bytes
+) -> None:
+    """A reader has the sender's key, and any signing key but the sender's."""
+    forger = SenderKey(KEY.tenant, KEY.sender, KEY.key, signing=SigningKey(seed))
+    forged = Sealer(forger).seal(context, level, binding, 1, signed=True).envelope
+    in_suite_1 = Sealer(KEY).seal(context, level, binding, 1).envelope
+
+    for envelope in (in_suite_1, forged, forged[:-64] + signature):
+        candidates = [Candidate(binding, level, signed=True)]
+        assert refusal_of(partial(Opener().open, envelope, KEYS, candidates)) is Answer.NOT_AUTHENTIC
 
 
 @unhurried
@@ -247,15 +282,16 @@ def test_a_change_of_one_part_is_noticed_where_it_is_bound(
 
 
 @unhurried
-@given(contexts, bindings, levels, names.filter(bool), names.filter(bool))
+@given(contexts, bindings, levels, suites, st.tuples(names.filter(bool), names.filter(bool)))
 def test_no_other_tenant_and_no_other_sender_opens(
-    context: TraceContext, binding: Binding, level: Level, tenant: str, sender: str
+    context: TraceContext, binding: Binding, level: Level, suite: int, other: tuple[str, str]
 ) -> None:
+    tenant, sender = other
     assume((tenant, sender) != (KEY.tenant, KEY.sender))
-    envelope = Sealer(KEY).seal(context, level, binding, 1).envelope
+    envelope = Sealer(KEY).seal(context, level, binding, 1, signed=suite == 2).envelope
 
     derived = KeySet([derive_sender_key(ROOT, tenant, sender)])
-    renamed = KeySet([SenderKey(tenant, sender, KEY.key)])
+    renamed = KeySet([SenderKey(tenant, sender, KEY.key, verification=KEY.verification)])
 
     assert answer_to(envelope, binding, derived) is Answer.UNKNOWN_KEY
     assert answer_to(envelope, binding, renamed) is Answer.NOT_AUTHENTIC
@@ -269,11 +305,11 @@ def test_the_text_form_gives_the_bytes_back(envelope: bytes) -> None:
 
 
 @unhurried
-@given(contexts, bindings, levels)
+@given(contexts, bindings, levels, suites)
 def test_a_header_value_is_read_alike_as_bytes_and_as_text(
-    context: TraceContext, binding: Binding, level: Level
+    context: TraceContext, binding: Binding, level: Level, suite: int
 ) -> None:
-    envelope = Sealer(KEY).seal(context, level, binding, 1).envelope
+    envelope = Sealer(KEY).seal(context, level, binding, 1, signed=suite == 2).envelope
 
     for value in (envelope, bytearray(envelope), to_text(envelope), to_text(envelope).encode()):
         assert header_bytes(value) == envelope

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interceptors.context import TraceContext, new_root
-from interceptors.envelope import KeySet, Level, Opener, Sealer, derive_sender_key, to_text
+from interceptors.envelope import (
+    KeySet,
+    Level,
+    Opener,
+    Sealer,
+    SenderKey,
+    derive_sender_key,
+    derive_signing_key,
+    derive_token_key,
+    to_text,
+)
 from interceptors.errors import Answer
 from interceptors.message import Message
 from interceptors.pipeline import Receipt, Unsealed, on_receive, on_received, on_send
@@ -18,6 +28,7 @@ from interceptors.scan import Unscanned
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from interceptors.envelope import TokenKey
     from interceptors.pipeline import Outgoing
     from interceptors.policy import Policy, Screened
 
@@ -272,7 +283,8 @@ class Hostile:
         (b"", Answer.MALFORMED),
         (b"\x11", Answer.MALFORMED),
         (bytes(2000), Answer.MALFORMED),
-        (b"\x12" + bytes(121), Answer.UNSUPPORTED_VERSION),
+        (b"\x12" + bytes(121), Answer.MALFORMED),
+        (b"\x13" + bytes(121), Answer.UNSUPPORTED_VERSION),
         (bytearray(b"\x00"), Answer.UNSUPPORTED_VERSION),
         (memoryview(b"abcd")[::2], Answer.UNSUPPORTED_VERSION),
         (b"\x11\x01" + bytes(120), Answer.UNKNOWN_KEY),
@@ -502,6 +514,34 @@ def test_without_a_key_a_message_is_screened_all_the_same() -> None:
     assert outgoing.sent(message)[0] == MASKED
 
 
+def tokenized(sender: str, tokens: dict[str, TokenKey]) -> tuple[object, int]:
+    """What a sender with these token keys sends, and how much of it is masked."""
+    key = derive_sender_key(bytes(32), "acme", sender)
+    key.tokens = tokens
+    message = kafka("orders", body=EMAIL)
+    outgoing = send(message, policy=screening(on_leak="tokenize"), key=key)
+    assert outgoing.screened is not None
+    return outgoing.sent(message)[0], outgoing.screened.masked
+
+
+def test_senders_that_hold_the_key_of_the_domain_write_the_same_token() -> None:
+    keys = {"personal.email": derive_token_key(bytes(32), "acme", "personal.email", 3)}
+    body, masked = tokenized("checkout", keys)
+
+    assert tokenized("billing", keys) == (body, 0)
+    assert isinstance(body, bytes)
+    assert b'"tok3_' in body
+    assert masked == 0
+    other = {"personal.email": derive_token_key(bytes(32), "globex", "personal.email", 3)}
+    assert tokenized("checkout", other)[0] != body
+
+
+def test_without_the_key_of_the_domain_a_mask_is_written_and_counted() -> None:
+    keys = {"payment.card": derive_token_key(bytes(32), "acme", "payment.card", 1)}
+
+    assert tokenized("checkout", keys) == (MASKED, 1)
+
+
 def test_what_was_received_is_screened_whatever_came_with_it() -> None:
     receipt, screened = received(kafka("orders", body=EMAIL), screening(on_leak="block"))
 
@@ -528,6 +568,19 @@ def test_what_the_sample_leaves_out_is_screened_at_neither_end() -> None:
 
     assert send(message, policy=policy).screened is None
     assert received(message, policy)[1] is None
+
+
+def test_what_the_sample_leaves_out_has_its_fields_handled_all_the_same() -> None:
+    default = {
+        "payload": {"on_leak": "block", "sample": 0},
+        "fields": [{"path": "$.name", "class": "personal.name", "handling": "drop"}],
+    }
+    policy = check_policy({"version": 1, "default": default}, "policy")
+    outgoing = send(kafka("orders", body=b'{"name": "a@example.com"}'), policy=policy)
+
+    assert outgoing.screened is not None
+    assert (outgoing.screened.body, outgoing.blocked) == (b'{"name": ""}', ())
+    assert outgoing.envelope is not None
 
 
 def test_the_time_that_a_scan_may_take_is_counted_from_its_beginning() -> None:
@@ -619,3 +672,104 @@ def test_labels_are_those_of_the_channel_that_the_envelope_was_sealed_for() -> N
         receipt, _ = received(kafka("shared", envelopes=(envelope,)), policy)
 
         assert (receipt.channel.name, receipt.labels) == (name, {name: "eu"})
+
+
+# --- signed channels ----------------------------------------------------------------------------------------
+
+SIGNED = parse_policy(
+    """
+version: 1
+channels:
+  - {name: payments, match: {kafka: [payments, mixed]}, signed: true, accept: reject}
+  - {name: bodies, match: {kafka: [bodies]}, signed: true, binding: message}
+  - {name: legacy, match: {kafka: [legacy, mixed]}}
+""",
+    "policy.yaml",
+)
+SIGNING = SenderKey(
+    "acme", "checkout", CHECKOUT.key, signing=derive_signing_key(bytes(range(32)), "acme", "checkout")
+)
+READER = SenderKey("acme", "checkout", CHECKOUT.key, verification=SIGNING.verification)
+FORGER = SenderKey(
+    "acme", "checkout", CHECKOUT.key, signing=derive_signing_key(bytes(range(1, 33)), "acme", "checkout")
+)
+
+
+def received_signed(message: Message, *envelopes: bytes, keys: tuple[SenderKey, ...] = (READER,)) -> Receipt:
+    return on_receive(
+        message._replace(envelopes=envelopes),
+        policy=SIGNED,
+        keys=KeySet(keys),
+        opener=Opener(),
+        window=ReplayWindow(),
+        now=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    "message", [kafka("payments"), kafka("bodies", body=b"42", id="m-1")], ids=["by name", "by message"]
+)
+def test_on_a_signed_channel_envelopes_are_signed_and_a_trace_goes_on(message: Message) -> None:
+    context = new_root()
+    outgoing = send(message, policy=SIGNED, key=SIGNING, context=context)
+
+    assert outgoing.envelope is not None
+    assert (outgoing.envelope[0], len(outgoing.envelope)) == (0x12, 186)
+    receipt = received_signed(message, outgoing.envelope)
+    assert (receipt.verdict, receipt.sender, receipt.parent) == (Verdict.FRESH, "checkout", context)
+    assert not receipt.rejected
+
+
+def test_elsewhere_envelopes_are_not_signed_though_the_sender_could() -> None:
+    assert sealed(kafka("legacy"), policy=SIGNED, key=SIGNING)[0] == 0x11
+
+
+@pytest.mark.parametrize("key", [CHECKOUT, READER], ids=["no keys that sign", "what checks alone"])
+def test_without_a_signing_key_a_message_of_a_signed_channel_goes_without_an_envelope(key: SenderKey) -> None:
+    outgoing = send(kafka("payments"), policy=SIGNED, key=key)
+
+    assert (outgoing.envelope, outgoing.unsealed) == (None, Unsealed.NO_SIGNING_KEY)
+    assert outgoing.unsealed == "no signing key"
+    assert send(kafka("legacy"), policy=SIGNED, key=key).envelope is not None
+
+
+@pytest.mark.parametrize(
+    "message", [kafka("payments"), kafka("bodies", body=b"42")], ids=["by name", "by message"]
+)
+def test_what_a_reader_forges_is_invalid_on_a_signed_channel(message: Message) -> None:
+    unsigned = check_policy(
+        {
+            "version": 1,
+            "channels": [
+                {"name": "payments", "match": {"kafka": ["payments"]}},
+                {"name": "bodies", "match": {"kafka": ["bodies"]}, "binding": "message"},
+            ],
+        },
+        "policy",
+    )
+    for forged in (
+        sealed(message, policy=unsigned, key=READER),
+        sealed(message, policy=SIGNED, key=FORGER),
+    ):
+        receipt = received_signed(message, forged)
+        assert (receipt.verdict, receipt.answer) == (Verdict.INVALID, Answer.NOT_AUTHENTIC)
+        assert (receipt.parent, receipt.sender) == (None, None)
+        assert receipt.rejected == (message.destination == "payments")
+
+
+def test_a_reader_without_the_key_that_checks_does_not_know_the_key() -> None:
+    envelope = sealed(kafka("payments"), policy=SIGNED, key=SIGNING)
+
+    receipt = received_signed(kafka("payments"), envelope, keys=(CHECKOUT,))
+
+    assert (receipt.verdict, receipt.answer) == (Verdict.INVALID, Answer.UNKNOWN_KEY)
+
+
+def test_where_a_name_is_that_of_several_channels_each_asks_for_itself() -> None:
+    signed = sealed(kafka("payments"), policy=SIGNED, key=SIGNING)
+    lax = sealed(kafka("legacy"), policy=SIGNED, key=READER)
+    forged = sealed(kafka("payments"), policy=POLICY, key=READER)
+
+    assert received_signed(kafka("mixed"), signed).channel.name == "payments"
+    assert received_signed(kafka("mixed"), lax).channel.name == "legacy"
+    assert received_signed(kafka("mixed"), forged).answer is Answer.NOT_AUTHENTIC

@@ -22,8 +22,10 @@ from interceptors.envelope import (
     Sealer,
     SenderKey,
     derive_sender_key,
+    derive_signing_key,
 )
 from interceptors.errors import Answer, EnvelopeError
+from interceptors.signatures import VerificationKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +47,17 @@ def binding_of(scenario: dict[str, Any]) -> Binding:
 
 def keys_of(scenario: dict[str, Any], *, revoked_are_held: bool) -> KeySet:
     keys = [
-        (SenderKey(key["tenant"], key["sender"], bytes.fromhex(key["sender_key"])), key["revoked"])
+        (
+            SenderKey(
+                key["tenant"],
+                key["sender"],
+                bytes.fromhex(key["sender_key"]),
+                verification=VerificationKey(bytes.fromhex(key["verify_key"]))
+                if "verify_key" in key
+                else None,
+            ),
+            key["revoked"],
+        )
         for key in scenario["keys"]
     ]
     return KeySet(
@@ -73,7 +85,10 @@ def as_written(opened: Opened) -> dict[str, Any]:
 
 @pytest.mark.parametrize("revoked_are_held", [True, False])
 def test_opens_to_what_the_scenario_expects(scenario: dict[str, Any], *, revoked_are_held: bool) -> None:
-    candidate = Candidate(binding_of(scenario), Level(scenario["receiver"]["lowest_level"]))
+    receiver = scenario["receiver"]
+    candidate = Candidate(
+        binding_of(scenario), Level(receiver["lowest_level"]), signed=receiver.get("signed", False)
+    )
     keys = keys_of(scenario, revoked_are_held=revoked_are_held)
     envelope = bytes.fromhex(scenario["envelope"])
 
@@ -91,7 +106,10 @@ def test_opens_to_what_the_scenario_expects(scenario: dict[str, Any], *, revoked
 
 def test_seals_to_the_bytes_of_the_scenario(sealed_scenario: dict[str, Any]) -> None:
     source, opened = sealed_scenario["sealed_from"], sealed_scenario["opened"]
-    key = derive_sender_key(bytes.fromhex(source["root"]), opened["tenant"], opened["sender"])
+    names = bytes.fromhex(source["root"]), opened["tenant"], opened["sender"]
+    key, signing = derive_sender_key(*names), derive_signing_key(*names)
+    signed = "signing_seed" in source
+    assert source.get("signing_seed") in (None, signing.seed().hex())
     labels = {
         name: bytes.fromhex(value["bin"]) if isinstance(value, dict) else value
         for name, value in opened["labels"].items()
@@ -99,9 +117,12 @@ def test_seals_to_the_bytes_of_the_scenario(sealed_scenario: dict[str, Any]) -> 
     context = TraceContext(
         bytes.fromhex(opened["trace_id"]), bytes.fromhex(opened["span_id"]), opened["flags"], labels
     )
-    sealer = Sealer(key, rng=io.BytesIO(bytes.fromhex(source["nonce"])).read)
+    own = SenderKey(opened["tenant"], opened["sender"], key.key, signing=signing)
+    sealer = Sealer(own, rng=io.BytesIO(bytes.fromhex(source["nonce"])).read)
 
-    sealed = sealer.seal(context, Level(source["level"]), binding_of(sealed_scenario), opened["issued_at"])
+    sealed = sealer.seal(
+        context, Level(source["level"]), binding_of(sealed_scenario), opened["issued_at"], signed=signed
+    )
 
     assert sealed.envelope.hex() == sealed_scenario["envelope"]
     assert sealed.labels_left_out == 0
@@ -128,21 +149,28 @@ def test_each_answer_occurs(vector_file: Path) -> None:
     assert {scenario["expect"] for scenario in scenarios} == {"ok", *Answer}
 
 
-def test_the_generator_gives_the_file_that_is_there(vectors: Path) -> None:
-    done = run(vectors / "generate.py", "--check")
+def generator_of(vector_file: Path, folder: Path) -> Path:
+    return folder / f"generate{vector_file.stem.removeprefix('envelope-v1').replace('-', '_')}.py"
+
+
+def test_the_generator_gives_the_file_that_is_there(vector_file: Path, vectors: Path) -> None:
+    done = run(generator_of(vector_file, vectors), "--check")
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_generator_notices_a_file_that_is_not_its_own(vectors: Path, tmp_path: Path) -> None:
-    generator = tmp_path / "generate.py"
-    generator.write_bytes((vectors / "generate.py").read_bytes())
-    (tmp_path / "envelope-v1.json").write_text("[]\n", encoding="utf-8")
+def test_the_generator_notices_a_file_that_is_not_its_own(
+    vector_file: Path, vectors: Path, tmp_path: Path
+) -> None:
+    for program in vectors.glob("generate*.py"):
+        (tmp_path / program.name).write_bytes(program.read_bytes())
+    generator, file = generator_of(vector_file, tmp_path), tmp_path / vector_file.name
+    file.write_text("[]\n", encoding="utf-8")
 
     assert run(generator, "--check").returncode == 1
 
     assert run(generator).returncode == 0
-    assert (tmp_path / "envelope-v1.json").read_bytes() == (vectors / "envelope-v1.json").read_bytes()
+    assert file.read_bytes() == vector_file.read_bytes()
 
 
 def test_an_independent_implementation_agrees(vector_file: Path, vectors: Path) -> None:
@@ -160,20 +188,23 @@ def test_the_independent_implementation_is_independent(vectors: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "change"),
+    ("file", "name", "change"),
     [
-        ("level-1-channel", {"expect": "not authentic"}),
-        ("padding-two-marks", {"expect": "unknown key"}),
-        ("labels-bool", {"labels": {"f": 0, "t": 1}}),
-        ("size-64-full", {"nonce": "00" * 24}),
+        ("envelope-v1", "level-1-channel", {"expect": "not authentic"}),
+        ("envelope-v1", "padding-two-marks", {"expect": "unknown key"}),
+        ("envelope-v1", "labels-bool", {"labels": {"f": 0, "t": 1}}),
+        ("envelope-v1", "size-64-full", {"nonce": "00" * 24}),
+        ("envelope-v1-suite2", "level-1-channel", {"signing_seed": "00" * 32}),
+        ("envelope-v1-suite2", "suite-1-where-signed", {"signed": False}),
+        ("envelope-v1-suite2", "signature-zeros", {"expect": "unknown key"}),
     ],
 )
 def test_the_independent_implementation_notices_a_wrong_scenario(
-    name: str, change: dict[str, Any], vectors: Path, tmp_path: Path
+    *, file: str, name: str, change: dict[str, Any], vectors: Path, tmp_path: Path
 ) -> None:
-    scenarios = json.loads((vectors / "envelope-v1.json").read_text(encoding="utf-8"))
+    scenarios = json.loads((vectors / f"{file}.json").read_text(encoding="utf-8"))
     (wrong,) = (scenario for scenario in scenarios if scenario["name"] == name)
-    for part in (wrong, wrong.get("opened", {}), wrong.get("sealed_from", {})):
+    for part in (wrong, wrong["receiver"], wrong.get("opened", {}), wrong.get("sealed_from", {})):
         part.update({field: value for field, value in change.items() if field in part})
     (tmp_path / "wrong.json").write_text(json.dumps(scenarios), encoding="utf-8")
 

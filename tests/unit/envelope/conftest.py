@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interceptors.context import TraceContext
-from interceptors.envelope import Binding, Sealer, SenderKey, derive_sender_key
+from interceptors.envelope import Binding, Sealer, SenderKey, derive_sender_key, derive_signing_key
 from interceptors.envelope.xaes import XAES
 
 if TYPE_CHECKING:
@@ -25,6 +25,18 @@ def root() -> bytes:
 @pytest.fixture
 def key(root: bytes) -> SenderKey:
     return derive_sender_key(root, "acme", "checkout")
+
+
+@pytest.fixture
+def signing(root: bytes, key: SenderKey) -> SenderKey:
+    """The key as its sender has it, who signs."""
+    return SenderKey("acme", "checkout", key.key, signing=derive_signing_key(root, "acme", "checkout"))
+
+
+@pytest.fixture
+def readable(signing: SenderKey) -> SenderKey:
+    """The key as a reader has it, who can check signatures and make none."""
+    return SenderKey("acme", "checkout", signing.key, verification=signing.verification)
 
 
 @pytest.fixture

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interceptors.envelope.binding import Level
-from interceptors.envelope.format import from_text, header_bytes, kid_of, parse, prefix, to_text
+from interceptors.envelope.format import (
+    as_suite_2,
+    from_text,
+    header_bytes,
+    kid_of,
+    parse,
+    prefix,
+    to_text,
+)
 from interceptors.errors import Answer, EnvelopeError
 
 if TYPE_CHECKING:
@@ -14,6 +22,9 @@ if TYPE_CHECKING:
 
 SHORTEST = b"\x11\x01" + bytes(range(100, 220))
 """Right in form: nothing in it is authentic."""
+
+SIGNED = b"\x12" + SHORTEST[1:] + bytes(range(64))
+"""The same in suite 2."""
 
 
 def test_each_field_lies_where_the_specification_puts_it() -> None:
@@ -25,7 +36,16 @@ def test_each_field_lies_where_the_specification_puts_it() -> None:
     assert parsed.nonce == SHORTEST[30:42]
     assert parsed.sealed == SHORTEST[42:]
     assert parsed.id == SHORTEST[2:42]
+    assert parsed.signature == b""
     assert SHORTEST[:18] == prefix(Level.CHANNEL, parsed.kid)
+
+
+def test_in_suite_2_a_signature_follows_the_same_fields() -> None:
+    parsed = parse(SIGNED)
+
+    assert parsed == parse(SHORTEST)._replace(signature=bytes(range(64)))
+    assert SIGNED[:18] == as_suite_2(prefix(Level.CHANNEL, parsed.kid))
+    assert as_suite_2(SHORTEST[:50]) == SIGNED[:50]
 
 
 def test_the_repr_shows_the_kid_and_no_other_bytes() -> None:
@@ -35,27 +55,35 @@ def test_the_repr_shows_the_kid_and_no_other_bytes() -> None:
 @pytest.mark.parametrize("size", [64, 96, 128, 192, 256, 384, 512])
 def test_each_size_of_the_table_is_taken(size: int) -> None:
     assert len(parse(b"\x11" + bytes(41 + size + 16)).sealed) == size + 16
+    assert len(parse(b"\x12" + bytes(41 + size + 16 + 64)).sealed) == size + 16
 
 
 @pytest.mark.parametrize("level", Level)
-def test_each_level_is_taken(level: Level) -> None:
-    assert parse(bytes((0x11, level)) + SHORTEST[2:]).level is level
+@pytest.mark.parametrize("whole", [SHORTEST, SIGNED], ids=["suite 1", "suite 2"])
+def test_each_level_is_taken(whole: bytes, level: Level) -> None:
+    assert parse(bytes((whole[0], level)) + whole[2:]).level is level
 
 
 @pytest.mark.parametrize(
     ("envelope", "answer"),
     [
         (b"", Answer.MALFORMED),
-        (b"\x12" + bytes(1024), Answer.MALFORMED),
-        (b"\x12" + bytes(1023), Answer.UNSUPPORTED_VERSION),
-        (b"\x12", Answer.UNSUPPORTED_VERSION),
-        (b"\x12\x04" + SHORTEST[2:], Answer.UNSUPPORTED_VERSION),
+        (b"\x13" + bytes(1024), Answer.MALFORMED),
+        (b"\x13" + bytes(1023), Answer.UNSUPPORTED_VERSION),
+        (b"\x13", Answer.UNSUPPORTED_VERSION),
+        (b"\x13\x04" + SHORTEST[2:], Answer.UNSUPPORTED_VERSION),
         (b"\x11", Answer.MALFORMED),
         (SHORTEST[:-1], Answer.MALFORMED),
         (SHORTEST + b"\0", Answer.MALFORMED),
         (b"\x11" + bytes(41 + 160 + 16), Answer.MALFORMED),
         (b"\x11\x04" + SHORTEST[2:], Answer.MALFORMED),
         (b"\x11\x81" + SHORTEST[2:], Answer.MALFORMED),
+        (b"\x12", Answer.MALFORMED),
+        (b"\x12" + SHORTEST[1:], Answer.MALFORMED),
+        (SIGNED[:-1], Answer.MALFORMED),
+        (SIGNED + b"\0", Answer.MALFORMED),
+        (b"\x11" + SIGNED[1:-16], Answer.MALFORMED),
+        (b"\x12\x04" + SIGNED[2:], Answer.MALFORMED),
     ],
 )
 def test_what_is_wrong_in_form_gets_the_answer_of_the_first_step_that_it_fails(
@@ -72,6 +100,10 @@ def test_the_text_form_is_base64url_without_padding() -> None:
 
     assert text == "Efv__g"
     assert from_text(text) == b"\x11\xfb\xff\xfe"
+
+
+def test_the_text_form_of_both_suites_begins_with_the_same_letter() -> None:
+    assert to_text(SHORTEST)[0] == to_text(SIGNED)[0] == "E"
 
 
 def test_the_text_form_of_the_longest_is_read() -> None:
@@ -114,6 +146,11 @@ def test_a_header_value_of_any_type_that_holds_bytes_gives_them(value: object) -
     assert header_bytes(value) == SHORTEST
 
 
+@pytest.mark.parametrize("value", [SIGNED, to_text(SIGNED), base64.b64encode(SIGNED)])
+def test_so_does_a_header_value_of_suite_2(value: object) -> None:
+    assert header_bytes(value) == SIGNED
+
+
 @pytest.mark.parametrize("value", [b"", b"\x12\xff", b"anything"])
 def test_bytes_that_are_no_text_form_are_given_as_they_are(value: bytes) -> None:
     assert header_bytes(value) == value
@@ -137,11 +174,24 @@ def test_a_view_that_was_released_is_malformed() -> None:
     assert refusal.value.answer is Answer.MALFORMED
 
 
-@pytest.mark.parametrize("value", [SHORTEST, bytearray(SHORTEST), to_text(SHORTEST)])
+@pytest.mark.parametrize("value", [SHORTEST, bytearray(SHORTEST), to_text(SHORTEST), SIGNED, to_text(SIGNED)])
 def test_the_kid_is_told_without_a_key(value: object) -> None:
     assert kid_of(value) == SHORTEST[2:18]
 
 
-@pytest.mark.parametrize("value", [b"", SHORTEST[:-1], b"\x12" + SHORTEST[1:], None, 7, "?"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        SHORTEST[:-1],
+        SIGNED[:-1],
+        b"\x12" + SHORTEST[1:],
+        b"\x11" + SIGNED[1:-16],
+        b"\x13" + SHORTEST[1:],
+        None,
+        7,
+        "?",
+    ],
+)
 def test_what_can_be_no_envelope_has_no_kid(value: object) -> None:
     assert kid_of(value) is None

@@ -43,6 +43,14 @@ def test_two_names_for_one_kid_are_refused(key: SenderKey, tenant: str, sender: 
         KeySet([key, SenderKey(tenant, sender, key.key)])
 
 
+def test_one_key_with_and_without_what_checks_its_signatures_is_refused(
+    key: SenderKey, signing: SenderKey, readable: SenderKey
+) -> None:
+    assert KeySet([signing, readable]).key(key.kid) is signing
+    with pytest.raises(ValueError, match=key.kid.hex()):
+        KeySet([key, readable])
+
+
 def test_a_keyset_does_not_change(key: SenderKey) -> None:
     given, revoked = [key], [bytes(16)]
     keys = KeySet(given, revoked)

@@ -10,12 +10,15 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.exceptions import InvalidTag
 
 from interceptors.envelope import sealer as module
 from interceptors.envelope.binding import Binding, Level
 from interceptors.envelope.keyset import KeySet
 from interceptors.envelope.opener import Candidate, Opener
+from interceptors.envelope.plaintext import encode
 from interceptors.envelope.sealer import Sealed, Sealer
+from interceptors.errors import SignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +60,58 @@ def test_the_head_is_version_level_kid_and_nonce(
 
     assert envelope[:42] == b"\x11\x02" + key.kid + nonce
     assert len(envelope) == 122
+
+
+def test_in_suite_2_a_signature_follows_over_all_that_precedes_it(
+    signing: SenderKey, context: TraceContext, binding: Binding, now: int
+) -> None:
+    nonce = bytes(range(24))
+    sealer = Sealer(signing, rng=io.BytesIO(nonce).read)
+
+    envelope = sealer.seal(context, Level.TYPE, binding, now, signed=True).envelope
+
+    assert envelope[:42] == b"\x12\x02" + signing.kid + nonce
+    assert len(envelope) == 186
+    assert signing.verification is not None
+    signing.verification.verify(envelope[-64:], envelope[:-64])
+    with pytest.raises(SignatureError):
+        signing.verification.verify(envelope[-64:], b"\x11" + envelope[1:-64])
+
+
+def test_the_suite_is_bound_by_the_tag(
+    signing: SenderKey, context: TraceContext, binding: Binding, now: int
+) -> None:
+    bound = signing.associated_data(Level.CHANNEL, binding)
+
+    envelope = Sealer(signing).seal(context, Level.CHANNEL, binding, now, signed=True).envelope
+
+    def opened(associated_data: bytes) -> bytes:
+        return signing.xaes.open(envelope[18:42], envelope[42:-64], associated_data)
+
+    assert opened(b"\x12" + bound[1:]) == encode(context, now)[0]
+    with pytest.raises(InvalidTag):
+        opened(bound)
+
+
+def test_both_suites_are_of_one_session(
+    signing: SenderKey, context: TraceContext, binding: Binding, now: int
+) -> None:
+    sealer = Sealer(signing)
+
+    first = sealer.seal(context, Level.CHANNEL, binding, now).envelope
+    second = sealer.seal(context, Level.CHANNEL, binding, now, signed=True).envelope
+
+    assert (first[0], second[0]) == (0x11, 0x12)
+    assert first[18:30] == second[18:30]
+    assert first[30:42] != second[30:42]
+
+
+def test_a_signature_of_a_key_that_does_not_sign_is_refused(
+    sealer: Sealer, readable: SenderKey, context: TraceContext, binding: Binding, now: int
+) -> None:
+    for unable in (sealer, Sealer(readable)):
+        with pytest.raises(ValueError, match="no signing key"):
+            unable.seal(context, Level.CHANNEL, binding, now, signed=True)
 
 
 def test_labels_that_do_not_fit_are_counted(

@@ -10,12 +10,14 @@ import pytest
 from interceptors.envelope import sender_key as module
 from interceptors.envelope.binding import Binding, Level, associated_data
 from interceptors.envelope.format import prefix
-from interceptors.envelope.sender_key import SenderKey, derive_sender_key, expand
+from interceptors.envelope.sender_key import SenderKey, derive_sender_key, derive_signing_key, expand
+from interceptors.signatures import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SENDER_INFO = b"\0\x16interceptors/v1/sender\0\x04acme\0\x08checkout"
+SIGN_INFO = b"\0\x14interceptors/v1/sign\0\x04acme\0\x08checkout"
 KID_INFO = b"\0\x13interceptors/v1/kid"
 SEAL_INFO = b"\0\x14interceptors/v1/seal"
 
@@ -38,6 +40,40 @@ def test_a_sender_key_is_derived_as_the_specification_says(root: bytes) -> None:
     assert (key.tenant, key.sender) == ("acme", "checkout")
     assert key.key == first_block(root, SENDER_INFO)
     assert key.kid == first_block(key.key, KID_INFO)[:16]
+
+
+def test_a_signing_key_is_derived_as_the_specification_says(root: bytes) -> None:
+    key = derive_signing_key(root, "acme", "checkout")
+
+    assert key.seed() == first_block(root, SIGN_INFO)
+
+
+def test_who_has_the_sender_key_cannot_derive_the_signing_key(root: bytes, key: SenderKey) -> None:
+    signing = derive_signing_key(root, "acme", "checkout").seed()
+
+    assert signing not in (key.key, first_block(key.key, SIGN_INFO))
+    assert derive_signing_key(root, "acme", "billing").seed() != signing
+    assert derive_signing_key(root, "globex", "checkout").seed() != signing
+
+
+def test_who_signs_can_be_checked_and_who_reads_can_only_check(
+    key: SenderKey, signing: SenderKey, readable: SenderKey
+) -> None:
+    assert signing.signing is not None
+    assert signing.verification == signing.signing.public == readable.verification
+    assert readable.signing is None
+    assert (key.signing, key.verification) == (None, None)
+
+
+def test_a_pair_that_goes_together_is_taken_and_another_one_is_refused(signing: SenderKey) -> None:
+    both = SenderKey(
+        "acme", "checkout", signing.key, signing=signing.signing, verification=signing.verification
+    )
+    assert both == signing
+
+    other = SigningKey(bytes(32)).public
+    with pytest.raises(ValueError, match="goes with the signing key"):
+        SenderKey("acme", "checkout", signing.key, signing=signing.signing, verification=other)
 
 
 def test_the_cipher_is_that_of_the_sealing_key(key: SenderKey) -> None:
@@ -64,6 +100,8 @@ def test_other_names_give_another_key(root: bytes, tenant: str, sender: str) -> 
 def test_another_length_of_key_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="root has 32 bytes"):
         derive_sender_key(bytes(size), "acme", "checkout")
+    with pytest.raises(ValueError, match="root has 32 bytes"):
+        derive_signing_key(bytes(size), "acme", "checkout")
     with pytest.raises(ValueError, match="sender key has 32 bytes"):
         SenderKey("acme", "checkout", bytes(size))
 
@@ -83,6 +121,8 @@ def test_a_name_that_names_nothing_or_cannot_be_bound_is_refused(tenant: str, se
         SenderKey(tenant, sender, bytes(32))
     with pytest.raises(ValueError, match=r"tenant and a sender|is bound"):
         derive_sender_key(bytes(32), tenant, sender)
+    with pytest.raises(ValueError, match=r"tenant and a sender|is bound"):
+        derive_signing_key(bytes(32), tenant, sender)
 
 
 def test_keys_are_equal_by_names_and_bytes(key: SenderKey) -> None:
@@ -96,8 +136,27 @@ def test_keys_are_equal_by_names_and_bytes(key: SenderKey) -> None:
     assert key != key.key
 
 
+def test_keys_are_equal_by_what_checks_their_signatures_and_not_by_what_signs(
+    key: SenderKey, signing: SenderKey, readable: SenderKey
+) -> None:
+    assert signing == readable
+    assert readable != key
+    assert readable != SenderKey("acme", "checkout", key.key, verification=SigningKey(bytes(32)).public)
+
+
 def test_the_repr_shows_what_is_public(key: SenderKey) -> None:
     assert repr(key) == f"SenderKey(tenant='acme', sender='checkout', kid={key.kid.hex()})"
+
+
+def test_nothing_shows_the_signing_key(signing: SenderKey) -> None:
+    assert signing.signing is not None
+    seed = signing.signing.seed()
+
+    for shown in (repr(signing), str(signing), repr(signing.signing), repr(signing.verification)):
+        assert seed.hex() not in shown
+        assert repr(seed)[2:-1] not in shown
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(signing.signing)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -147,23 +206,3 @@ def test_what_is_remembered_is_bounded_and_holds_no_single_message(
         key.associated_data(Level.MESSAGE, Binding("orders", message_id=f"m-{number}"))
 
     assert [len(bound) for bound in key._bound] == [0, 1, 4]
-
-
-def test_a_digest_is_the_same_for_the_same_identifier_and_key_alone() -> None:
-    key = derive_sender_key(bytes(range(32)), "acme", "checkout")
-    same = derive_sender_key(bytes(range(32)), "acme", "checkout")
-    other = derive_sender_key(bytes(range(32)), "globex", "checkout")
-
-    assert key.digest(b"a@example.com") == key.digest(b"a@example.com") == same.digest(b"a@example.com")
-    assert (
-        len({key.digest(b"a@example.com"), key.digest(b"b@example.com"), other.digest(b"a@example.com")}) == 3
-    )
-
-
-def test_a_digest_is_what_an_implementation_from_the_page_makes() -> None:
-    key = derive_sender_key(bytes(range(32)), "acme", "checkout")
-    info = b"\x00\x1ainterceptors/v1/identifier"
-    # HKDF-Expand (RFC 5869) of one block is an HMAC of the info and the counter.
-    derived = hmac.digest(key.key, info + b"\x01", "sha256")
-
-    assert key.digest(b"a@example.com") == hmac.digest(derived, b"a@example.com", "sha256")
