@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes policy.schema.json and configuration.schema.json, out of the models that read those documents.
+"""Writes the schemas of policies, configurations and trust documents, out of the models that read those.
 
 `python generate.py` writes the files, `python generate.py --check` exits 1 where one is not up to date.
 `span.schema.json` is written by hand: it is the contract that `to_otlp_json` is held to.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interceptors.policy import PolicyDocument
+from interceptors.policy.trust import TrustDocument
 from interceptors.tracing import Configuration
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ FOLDER = Path(__file__).parent
 MODELS: dict[str, type[BaseModel]] = {
     "policy.schema.json": PolicyDocument,
     "configuration.schema.json": Configuration,
+    "trust.schema.json": TrustDocument,
 }
 
 

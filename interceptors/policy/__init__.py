@@ -6,7 +6,8 @@ identifier is (`scan`), and deciding anything about one message's envelope (`pip
 """
 
 from interceptors.policy.compiled import Accept, Channel, Emit, Policy, TaskMetadata
-from interceptors.policy.document import PolicyDocument, check_policy, compile_policy, parse_policy
+from interceptors.policy.compiling import compile_policy
+from interceptors.policy.document import PolicyDocument, check_policy, parse_policy
 from interceptors.policy.payload import Action, Payload
 from interceptors.policy.screening import Screened, place, screen
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from interceptors.bounded import BoundedMap
@@ -15,7 +17,7 @@ from interceptors.policy.span_rules import SpanPolicy
 from interceptors.policy.templates import template_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from interceptors.policy.payload import Payload
 
@@ -66,6 +68,8 @@ class Channel:
     """How tightly a producer binds."""
     lowest_level: Level = Level.CHANNEL
     """What a consumer accepts at the least."""
+    signed: bool = False
+    """Whether envelopes carry the sender's own signature, and others are not authentic."""
     max_age_ms: int = 7 * 24 * 3600 * 1000
     """Older envelopes are stale."""
     retry_window_ms: int = 2 * 60 * 1000
@@ -86,9 +90,17 @@ class Channel:
 
     def __post_init__(self) -> None:
         """Make the candidate once, and not for every message."""
-        candidate = Candidate(Binding(self.name), self.lowest_level, self.senders)
+        candidate = Candidate(Binding(self.name), self.lowest_level, self.senders, self.signed)
         object.__setattr__(self, "candidate", candidate)
         object.__setattr__(self, "shown", self.shown or self.name)
+
+    def __reduce__(self) -> tuple[partial[Channel], tuple[()]]:
+        """Be pickled without the rules of payloads, as Celery hands a receipt to the child that runs a task.
+
+        Those rules hold a compiled engine; and the message was looked through by who received it.
+        """
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+        return partial(Channel, **values | {"payload": None}), ()
 
     def samples(self, trace_id: bytes) -> bool:
         """Tell whether a trace that begins here is sampled.
@@ -107,6 +119,8 @@ class Policy:
         names: the logical names of the channels that are listed.
         labelled: whether any channel lets labels travel.
         spans: what leaves of the OpenTelemetry SDK's own spans and logs.
+        until: when an exception ends, in milliseconds since the epoch, so that another policy holds; None
+            where none does.
     """
 
     def __init__(
@@ -116,6 +130,8 @@ class Policy:
         default: Channel,
         defaults: Mapping[str, Channel] | None = None,
         spans: SpanPolicy | None = None,
+        *,
+        until: int | None = None,
     ) -> None:
         """Compile.
 
@@ -125,7 +141,9 @@ class Policy:
             default: the rules of names that no channel lists; such a name is its own channel's name.
             defaults: the same for buses where they differ.
             spans: what leaves of the OpenTelemetry SDK's own spans and logs; by default, what is built in.
+            until: when an exception ends.
         """
+        self.until = until
         self.spans = spans or SpanPolicy()
         self._exact = {place: tuple(channels[:CANDIDATES]) for place, channels in exact.items()}
         self._patterns = [
@@ -137,6 +155,29 @@ class Policy:
         self.names = frozenset(one.name for one in listed)
         self.labelled = any(one.labels.rules for one in (*listed, default, *self._defaults.values()))
         self._found: BoundedMap[tuple[str, str, str], tuple[Channel, ...]] = BoundedMap(_CACHED_NAMES)
+
+    def changed(self, change: Callable[[Channel], Channel]) -> Policy:
+        """Give the same policy with other rules for its channels.
+
+        Args:
+            change: gives the rules of a channel; its name has to stay.
+        """
+        made: dict[int, Channel] = {}  # by identity: a channel that lies in many places stays one
+
+        def once(channel: Channel) -> Channel:
+            found = made.get(id(channel))
+            if found is None:
+                found = made[id(channel)] = change(channel)
+            return found
+
+        other = copy(self)
+        other._exact = {place: tuple(map(once, channels)) for place, channels in self._exact.items()}  # noqa: SLF001 - its own kind
+        other._patterns = [(system, match, once(channel)) for system, match, channel in self._patterns]  # noqa: SLF001 - its own kind
+        other._default = once(self._default)  # noqa: SLF001 - its own kind
+        other._defaults = {system: once(channel) for system, channel in self._defaults.items()}  # noqa: SLF001 - its own kind
+        other._found = BoundedMap(_CACHED_NAMES)  # noqa: SLF001 - its own kind
+        other.labelled = any(channel.labels.rules for channel in made.values())
+        return other
 
     def channels(self, system: str, destination: str, via: str = "") -> tuple[Channel, ...]:
         """Give the channels that a physical name may be, best first.

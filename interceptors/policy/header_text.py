@@ -157,7 +157,7 @@ def _part(name: object) -> str:
     return f"headers{member(name)}" if isinstance(name, str) else "headers.*"
 
 
-def _leaf(value: object) -> bytes | None:
+def leaf_bytes(value: object) -> bytes | None:
     """Give what is scanned of a value that holds no others; None for anything else."""
     if type(value) in (float, Decimal) or (type(value) is int and value.bit_length() <= _LONGEST):
         return str(value).encode()
@@ -166,7 +166,7 @@ def _leaf(value: object) -> bytes | None:
 
 def _leaves(name: object, value: object, depth: int) -> Iterator[tuple[object, bytes]]:
     """Give what can be scanned of a value with the name beside it; of tables and lists, what is in them."""
-    data = _leaf(value)
+    data = leaf_bytes(value)
     if data is not None:
         yield name, data
     elif depth and isinstance(value, Mapping):
@@ -179,7 +179,7 @@ def _leaves(name: object, value: object, depth: int) -> Iterator[tuple[object, b
 
 def _rebuilt(value: object, changed: Callable[[object], object], depth: int) -> object:
     """Give a value with other leaves, which are asked for in the order of `_leaves`."""
-    if _leaf(value) is not None:
+    if leaf_bytes(value) is not None:
         return changed(value)
     if depth and isinstance(value, Mapping):
         return {step: _rebuilt(part, changed, depth - 1) for step, part in value.items()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from interceptors.context import RETRY_LABEL
-from interceptors.policy.yaml_document import DocumentModel
+from interceptors.policy.catalog_document import DataEntry
+from interceptors.policy.payload_document import What
+from interceptors.policy.quantities import Duration
 from interceptors.scan import check_pattern
 
 if TYPE_CHECKING:
@@ -32,9 +34,18 @@ LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,31}$")
 LabelValue = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_VALUE)]
 
 
-class LabelEntry(DocumentModel):
+class LabelEntry(DataEntry):
     """What the values of a label are. One that is none of these is left out."""
 
+    model_config = ConfigDict(validate_by_name=False, serialize_by_alias=True)
+
+    what: What | None = Field(default=None, alias="class")
+    """The class of the values: a word of your own, such as `operational`."""
+    handling: Literal["keep", "drop"] = "keep"
+    """What becomes of it: `keep`, or `drop`, with which it stays in the catalog and doesn't travel. What it
+    may be is listed or narrow, so that nothing has to be redacted or tokenized."""
+    retention: Duration | None = None
+    """How long it is kept, at the most. Default: as long as the channel says."""
     values: tuple[LabelValue, ...] = ()
     """The values, each in full."""
     pattern: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
@@ -141,7 +152,9 @@ def compile_labels(entries: Mapping[str, LabelEntry]) -> Labels:
     """
     return Labels(
         tuple(
-            Label(name, frozenset(entry.values), _compiled(entry.pattern)) for name, entry in entries.items()
+            Label(name, frozenset(entry.values), _compiled(entry.pattern))
+            for name, entry in entries.items()
+            if entry.handling == "keep"
         )
     )
 

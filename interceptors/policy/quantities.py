@@ -69,3 +69,23 @@ Size = Annotated[
     BeforeValidator(_bytes, json_schema_input_type=Annotated[str, Field(pattern=_SIZE.pattern)]),
 ]
 """Bytes."""
+
+
+def shown_ms(milliseconds: int) -> str:
+    """Write milliseconds as a document has them."""
+    return _shown(milliseconds * _NS["ms"], _NS)
+
+
+def shown_ns(nanoseconds: int) -> str:
+    """Write nanoseconds as a document has them."""
+    return _shown(nanoseconds, {unit: size for unit, size in _NS.items() if size <= _NS["s"]})
+
+
+def shown_bytes(size: int) -> str:
+    """Write a size as a document has it."""
+    return _shown(size, _BYTES)
+
+
+def _shown(quantity: int, units: dict[str, int]) -> str:
+    unit = max((unit for unit in units if quantity % units[unit] == 0), key=units.__getitem__)
+    return f"{quantity // units[unit]}{unit}"

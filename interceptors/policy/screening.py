@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interceptors.policy.header_text import Headers, HeaderText, to_bytes, to_text
 from interceptors.policy.payload import OnUnscanned
-from interceptors.scan import Edit, Finding, Format, Treatment, Unscanned, token
+from interceptors.scan import Edit, Finding, Format, Treatment, Unscanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from interceptors.message import Message
     from interceptors.policy.payload import Payload
+    from interceptors.scan import Token
+
+    Tokenize = Callable[[str, str, bytes], Token | None]
 
 _NAMED = 16
 """How many places a refusal names."""
@@ -43,6 +46,8 @@ class Screened(NamedTuple):
     name of a header, and in a header that the bus itself goes by."""
     blocked: tuple[str, ...] = ()
     """Why the message may not be sent, if so: what was found where."""
+    masked: int = 0
+    """How many texts were to be tokenized and are masked, since there is no key for their domain."""
 
     def __repr__(self) -> str:
         """Show nothing of the message."""
@@ -56,7 +61,8 @@ def screen(
     sending: bool,
     spent: Callable[[], bool],
     own: bytes = b"",
-    digest: Callable[[bytes], bytes] | None = None,
+    tokenize: Tokenize | None = None,
+    scanning: bool = True,
 ) -> Screened:
     """Look for what the policy does not declare, in body, key and headers.
 
@@ -67,25 +73,35 @@ def screen(
             replaced or blocked.
         spent: says whether the time is over.
         own: the message's own trace id in hex, which may not stand in it; empty for none.
-        digest: makes the digest of an identifier, for a token; without one, where there is no key, a mask
-            takes the token's place.
+        tokenize: gives the token of an identifier from its domain, its class and its text; None where there
+            is no key for the domain. Then, and without this, a mask takes the token's place.
+        scanning: whether the message is scanned; else only its fields are handled.
 
     Returns:
         What was found, and the message as it may go on. Nothing is raised, whatever the message holds.
     """
-    screening = _Screening(payload, payload.treatment if sending else _keep, own, spent, digest)
-    body = screening.body(message.body)
-    headers = screening.headers(message)
-    findings = (*body.findings, *headers.findings)
-    unscanned = body.unscanned or headers.unscanned
+    tokens = _Tokens(payload, tokenize)
+    given, unscanned, kept = message, None, 0
+    if sending and payload.fields.handles:
+        given, unscanned, kept = _handled(message, payload, spent, tokens)
+    findings: tuple[Finding, ...] = ()
+    if scanning:
+        screening = _Screening(payload, payload.treatment if sending else _keep, own, spent, tokens)
+        body, headers = screening.body(given.body), screening.headers(given)
+        given = given._replace(body=body.value, headers=headers.value)
+        findings = (*body.findings, *headers.findings)
+        unscanned = unscanned or body.unscanned or headers.unscanned
+        kept += headers.kept
     if not findings and unscanned is None:
-        return Screened(message.body, message.headers)
+        return Screened(given.body, given.headers, kept=kept, masked=tokens.masked)
     blocked: list[str] = []
     if sending:
         blocked += dict.fromkeys(map(place, filter(payload.blocks, findings)))
         if unscanned is not None and payload.on_unscanned is OnUnscanned.BLOCK:
             blocked.insert(0, f"not scanned to the end ({unscanned})")
-    return Screened(body.value, headers.value, findings, unscanned, headers.kept, tuple(blocked[:_NAMED]))
+    return Screened(
+        given.body, given.headers, findings, unscanned, kept, tuple(blocked[:_NAMED]), tokens.masked
+    )
 
 
 class _Part(NamedTuple):
@@ -97,6 +113,35 @@ class _Part(NamedTuple):
     kept: int = 0
 
 
+class _Tokens:
+    """Gives tokens by what the policy says of domains, and counts those that can't be had."""
+
+    __slots__ = ("_payload", "_tokenize", "masked")
+
+    def __init__(self, payload: Payload, tokenize: Tokenize | None) -> None:
+        self._payload = payload
+        self._tokenize = tokenize
+        self.masked = 0
+
+    def __call__(self, finding: Finding, text: bytes) -> Token | None:
+        domain = self._payload.domains.get(finding.detector, finding.class_)
+        return self.token(domain, finding.class_, text)
+
+    def token(self, domain: str, class_: str, text: bytes) -> Token | None:
+        token = None if self._tokenize is None else self._tokenize(domain, class_, text)
+        self.masked += token is None
+        return token
+
+
+def _handled(
+    message: Message, payload: Payload, spent: Callable[[], bool], tokens: _Tokens
+) -> tuple[Message, Unscanned | None, int]:
+    """Give a message with its fields as the policy wants them, why not all are, and how many can't be."""
+    body = payload.fields.body(message.body, spent, tokens.token)
+    headers = payload.fields.headers(message.headers, message.fixed, tokens.token)
+    return message._replace(body=body.value, headers=headers.value), body.unscanned, headers.kept
+
+
 class _Screening(NamedTuple):
     """What both parts of a message are screened with."""
 
@@ -104,7 +149,7 @@ class _Screening(NamedTuple):
     treatment: Callable[[Finding], Treatment]
     own: bytes
     spent: Callable[[], bool]
-    digest: Callable[[bytes], bytes] | None
+    tokens: _Tokens
 
     def body(self, body: object) -> _Part:
         data = to_bytes(body)
@@ -116,7 +161,7 @@ class _Screening(NamedTuple):
         findings = tuple(finding for finding in inspection.findings if not self.payload.declared(finding))
         if all(self.treatment(finding) is Treatment.KEEP for finding in findings):
             return _Part(body, findings, inspection.unscanned)
-        replaced = inspection.replaced(self.treatment, self.digest)
+        replaced = inspection.replaced(self.treatment, self.tokens)
         if replaced is None:
             return _Part(body, findings, inspection.unscanned or Unscanned.FORM)
         value = to_text(replaced) if isinstance(body, str) else replaced
@@ -178,7 +223,7 @@ class _Screening(NamedTuple):
         if not value.lstrip().startswith((b"{", b"[")):
             return None
         inspection = self.payload.inspector.inspect(value, own=self.own, spent=self.spent)
-        replaced = inspection.replaced(self._treatment_in_header, self.digest)
+        replaced = inspection.replaced(self._treatment_in_header, self.tokens)
         return None if replaced == value else replaced
 
     def _treatment_in_header(self, finding: Finding) -> Treatment:
@@ -187,9 +232,8 @@ class _Screening(NamedTuple):
 
     def _edit(self, text: bytes, finding: Finding, wanted: Treatment) -> Edit:
         start, end = finding.start, finding.end
-        if wanted is Treatment.TOKEN and self.digest is not None:
-            return Edit(start, end, token(self.digest(text[start:end])))
-        return Edit(start, end, b"*" * (end - start))
+        token = self.tokens(finding, text[start:end]) if wanted is Treatment.TOKEN else None
+        return Edit(start, end, b"*" * (end - start) if token is None else token.text)
 
 
 def _keep(_finding: Finding) -> Treatment:

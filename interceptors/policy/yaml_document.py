@@ -13,7 +13,7 @@ import yaml
 from interceptors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class DocumentModel(pydantic.BaseModel):
@@ -31,6 +31,9 @@ _PLAIN = {
     "tuple_type": "should be a list",
     "model_type": "should be a mapping of keys to values",
 }
+
+_MOST_VALUES = 200_000
+"""A document of a few lines can stand for billions of them, by aliases of aliases."""
 
 ModelT = TypeVar("ModelT", bound=DocumentModel)
 
@@ -95,7 +98,10 @@ def _read(text: str) -> tuple[yaml.Node | None, object, tuple[int | None, str] |
     Nothing is raised, so that no error drags the text along as its context.
     """
     try:
-        return yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader), None  # noqa: S506 - a SafeLoader
+        root = yaml.compose(text, Loader=_Loader)
+        if _size(root, {}) > _MOST_VALUES:
+            return None, None, (None, f"more than {_MOST_VALUES} values, those that aliases repeat included")
+        return root, yaml.load(text, Loader=_Loader), None  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # A tag or an alias that is quoted may be a value that begins with "!" or "*" by chance.
@@ -110,6 +116,52 @@ def _read(text: str) -> tuple[yaml.Node | None, object, tuple[int | None, str] |
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         # What PyYAML's constructors raise for a value that only looks like a date, a number or a tagged one.
         return None, None, (None, "a date, number or tagged value that is none; quote it")
+
+
+def _size(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Count the values of a document as it would be with its aliases written out."""
+    size = known.get(id(node))
+    if size is None:
+        known[id(node)] = size = 1  # for a node that holds itself, which is refused later
+        if isinstance(node, yaml.CollectionNode):
+            for part in node.value:
+                pair = part if isinstance(part, tuple) else (part,)
+                size += sum(_size(each, known) for each in pair)
+        known[id(node)] = size
+    return size
+
+
+def lines_of(text: str) -> Callable[[str], int | None]:
+    """Give what finds the line of a place in a document.
+
+    Args:
+        text: the document, YAML.
+
+    Returns:
+        Gives the line of a place such as `channels[2].payload.actions.payment.card`, or of the nearest place
+        above it that is written down; None in a document that can't be read.
+    """
+    root, _, _ = _read(text)
+    return lambda path: None if root is None else _line_at(root, path)
+
+
+def _line_at(root: yaml.Node, path: str) -> int:
+    """Find a line by the text of a path: a key may have dots of its own, so the longest one that fits."""
+    node, line = root, root.start_mark.line + 1
+    while path:
+        steps: list[tuple[str, yaml.Node, yaml.Node]] = []
+        if isinstance(node, yaml.MappingNode):
+            steps = [(str(key.value), key, value) for key, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            steps = [(f"[{number}]", value, value) for number, value in enumerate(node.value)]
+        fitting = [
+            step for step in steps if path == step[0] or path.startswith((f"{step[0]}.", f"{step[0]}["))
+        ]
+        if not fitting:
+            break
+        step, key, node = max(fitting, key=lambda each: len(each[0]))
+        line, path = key.start_mark.line + 1, path[len(step) :].removeprefix(".")
+    return line
 
 
 def validate_document(

@@ -9,27 +9,32 @@ from interceptors.scan.detector import Detector, Rule, after_word, checked
 from interceptors.scan.detectors import DETECTORS
 from interceptors.scan.engine import StdlibEngine
 from interceptors.scan.engines import best_engine
+from interceptors.scan.fields import Fields, fields
 from interceptors.scan.finding import Finding, Unscanned, Validation
 from interceptors.scan.formats.paths import member
-from interceptors.scan.formats.plain import token
 from interceptors.scan.formats.view import Edit, spliced
 from interceptors.scan.identifiers import check_pattern, declared
-from interceptors.scan.inspection import Format, Inspection, Inspector, Limits, Treatment
-from interceptors.scan.places import check_path, path_matches
+from interceptors.scan.inspection import Format, Inspection, Inspector, Limits
+from interceptors.scan.places import Paths, check_path, path_matches
 from interceptors.scan.scanner import OWN_TRACE_ID
+from interceptors.scan.token import Token, is_token, parse_token
+from interceptors.scan.treatment import Treatment
 
 __all__ = [
     "DETECTORS",
     "OWN_TRACE_ID",
     "Detector",
     "Edit",
+    "Fields",
     "Finding",
     "Format",
     "Inspection",
     "Inspector",
     "Limits",
+    "Paths",
     "Rule",
     "StdlibEngine",
+    "Token",
     "Treatment",
     "Unscanned",
     "Validation",
@@ -39,8 +44,10 @@ __all__ = [
     "check_pattern",
     "checked",
     "declared",
+    "fields",
+    "is_token",
     "member",
+    "parse_token",
     "path_matches",
     "spliced",
-    "token",
 ]

@@ -52,6 +52,7 @@ class Unscanned(StrEnum):
     DEPTH = "nested deeper than is looked into"
     CODEC = "compressed in a way that can't be read here"
     FORM = "something can't be replaced in this format"
+    PLACES = "places can't be told in this format"
 
 
 class Scan(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]  # the only one who knows what a pattern is made of
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,12 @@ def declared(
     Raises:
         ValueError: it can't be looked for; the text says why, and what to write instead.
     """
+    return _declared(name, prefix, pattern, check, tuple(words))
+
+
+@lru_cache(maxsize=256)
+def _declared(name: str, prefix: str, pattern: str, check: str | None, words: tuple[str, ...]) -> Detector:
+    """Give one and the same detector for the same description, so that a scanner of it is compiled once."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name; use up to 40 lower-case letters, digits and underscores")
     if not _PREFIX.fullmatch(prefix):
@@ -123,7 +130,7 @@ def declared(
         validation=validation if check is None else Validation.CHECKSUM,
         reason="declared by the operator" if check is None else f"declared by the operator, {check}",
         validator=None if check is None else checked(_behind(prefix, CHECKS[check])),
-        context=tuple(words),
+        context=words,
     )
 
 

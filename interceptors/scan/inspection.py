@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import copy
-from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +14,7 @@ from interceptors.scan.formats.dispatch import Format, is_bare
 from interceptors.scan.formats.encoded import ENCODED
 from interceptors.scan.looking import Look, rewritten
 from interceptors.scan.scanner import Scanner
+from interceptors.scan.treatment import Treatment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,19 +23,12 @@ if TYPE_CHECKING:
     from interceptors.scan.engine import Engine
     from interceptors.scan.finding import Finding
     from interceptors.scan.looking import Found, Place
+    from interceptors.scan.token import Token
 
 __all__ = ["Format", "Inspection", "Inspector", "Limits", "Treatment"]
 
 _ROUNDS = 4
 """How often a record is looked into again after something in it was replaced."""
-
-
-class Treatment(StrEnum):
-    """What becomes of a finding's text."""
-
-    KEEP = "keep"
-    MASK = "mask"
-    TOKEN = "token"  # noqa: S105 - the name of a treatment
 
 
 class Limits(NamedTuple):
@@ -74,7 +67,9 @@ class Inspection:
         self.unscanned = unscanned
 
     def replaced(
-        self, choose: Callable[[Finding], Treatment], digest: Callable[[bytes], bytes] | None = None
+        self,
+        choose: Callable[[Finding], Treatment],
+        tokenize: Callable[[Finding, bytes], Token | None] | None = None,
     ) -> bytes | None:
         """Give the record with some findings replaced.
 
@@ -83,7 +78,7 @@ class Inspection:
 
         Args:
             choose: what becomes of a finding.
-            digest: makes the digest (10 bytes or more) of a text, where `choose` may ask for a token.
+            tokenize: gives what stands for a text, where `choose` may ask for a token; None for a mask.
 
         Returns:
             The record, of the same format; None where its form allows no replacement.
@@ -93,11 +88,10 @@ class Inspection:
             treatment = choose(found.finding)
             if treatment is Treatment.KEEP or place.view is None:
                 return None
-            tokenized = treatment is Treatment.TOKEN and digest is not None
-            shown = place.view.data[place.start : place.end]
-            return place.view.replacement(
-                place.start, place.end, digest(shown) if tokenized and digest is not None else None
-            )
+            token = None
+            if treatment is Treatment.TOKEN and tokenize is not None:
+                token = tokenize(found.finding, place.view.data[place.start : place.end])
+            return place.view.replacement(place.start, place.end, token)
 
         body, found = self._body, self._found
         inspector, kind, own, spent = self._again

@@ -9,9 +9,10 @@ from interceptors.scan.formats import compressed, dispatch
 from interceptors.scan.formats.dispatch import Format
 from interceptors.scan.formats.encoded import Encoded, runs
 from interceptors.scan.formats.json import JsonView
-from interceptors.scan.formats.plain import PlainView, is_token
+from interceptors.scan.formats.plain import PlainView
 from interceptors.scan.formats.view import Edit, Packing, never, spliced
 from interceptors.scan.scanner import settled
+from interceptors.scan.token import is_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from interceptors.scan.formats.view import View
     from interceptors.scan.scanner import Scanned, Scanner
 
-_TOKENS = (b"tok_", b"90")
+_TOKENS = (b"tok", b"90")
 """How tokens begin."""
 _KEPT = 1000
 """How many findings of a record are kept, whatever is encoded in it."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.scan.formats.paths import member
 
-_DECLARED = re.compile(r"(?P<deep>\.(?=\.))?(?P<step>\.(?P<name>[^.\[\]]+)|\[(?:\*|[0-9]{1,9})\])")
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_DECLARED = re.compile(r"(?P<deep>\.(?=\.))?(?P<step>\.(?P<name>[^.\[\]]+)|\[(?:\*|0|[1-9][0-9]{0,8})\])")
 _FOUND = re.compile(r"\.[^.\[\]]+|\[[^.\[\]]+\]")
 _ANY = (".*", "[*]")
 
@@ -90,3 +93,58 @@ def path_matches(pattern: str, path: str) -> bool:
             return False
         at, place = again[0], again[1] + 1
     return at == len(steps)
+
+
+State = tuple[tuple[int, int], ...]
+"""How far paths have been followed: which of them, and how many of its steps."""
+
+
+class Paths:
+    """Several paths, followed at once from the top of a document to each of its values.
+
+    Attributes:
+        start: the state at the top.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        """Compile.
+
+        Args:
+            patterns: paths that `check_path` has passed.
+        """
+        self._steps = [_compiled(pattern) for pattern in patterns]
+        self._known: dict[State, tuple[Mapping[str, State], State]] = {}
+        self.start: State = tuple((number, 0) for number in range(len(patterns)))
+
+    def steps(self, state: State) -> tuple[Mapping[str, State], State]:
+        """Tell where each step leads.
+
+        Args:
+            state: at what the step is taken from.
+
+        Returns:
+            The states by step, such as `.name` and `[3]`; and the one that any other step leads to.
+        """
+        found = self._known.get(state)
+        if found is None:
+            names = {
+                self._steps[number][at].text for number, at in state if at < len(self._steps[number])
+            } - set(_ANY)
+            led = {name: self._followed(state, name) for name in sorted(names)}
+            found = self._known[state] = (led, self._followed(state, ""))
+        return found
+
+    def _followed(self, state: State, step: str) -> State:
+        found: dict[tuple[int, int], None] = {}
+        for number, at in state:
+            if at < len(self._steps[number]):
+                wanted = self._steps[number][at]
+                if wanted.deep:
+                    found[number, at] = None
+                if wanted.text in _ANY or wanted.text == step:
+                    found[number, at + 1] = None
+        return tuple(found)
+
+    def ended(self, state: State) -> tuple[int, ...]:
+        """Give the paths that lead to where a state is, and not on: their numbers."""
+        return tuple(number for number, at in state if at == len(self._steps[number]))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from interceptors.scan.formats.codecs import CODECS
 from interceptors.scan.inspection import Format, Inspector, Treatment
+from interceptors.scan.token import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +38,8 @@ def tokenize(_finding: Finding) -> Treatment:
     return Treatment.TOKEN
 
 
-def digest(text: bytes) -> bytes:
-    return text.rjust(10, b"-")[-10:]
+def token(_: Finding, text: bytes) -> Token:
+    return Token(text.rjust(16, b"-")[-16:], 1)
 
 
 def taken_out(
@@ -48,7 +49,7 @@ def taken_out(
     inspection = INSPECTOR.inspect(body, format=format_)
     (found,) = [finding for finding in inspection.findings if finding.path == path]
     assert planted in read(body[found.start : found.end])
-    changed = [inspection.replaced(mask), inspection.replaced(tokenize, digest)]
+    changed = [inspection.replaced(mask), inspection.replaced(tokenize, token)]
     for each in changed:
         assert each is not None
         assert INSPECTOR.inspect(each, format=format_).findings == ()

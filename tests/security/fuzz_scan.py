@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 with atheris.instrument_imports(include=["interceptors.scan"]):
     from interceptors.scan.formats.codecs import CODECS
     from interceptors.scan.inspection import Format, Inspector, Limits, Treatment
+    from interceptors.scan.token import Token
 
 FORMATS = list(Format)
 PACKED = [None, *CODECS.values()]
@@ -38,11 +39,11 @@ def one(data: bytes) -> None:
 
     if any(not 0 <= found.start <= found.end <= len(body) for found in inspection.findings):
         raise AssertionError(inspection)
-    inspection.replaced(choose, _digest)
+    inspection.replaced(choose, _token)
 
 
-def _digest(text: bytes) -> bytes:
-    return text.rjust(10, b"-")[:10]
+def _token(_: Finding, text: bytes) -> Token:
+    return Token(text.rjust(16, b"-")[:16], 1)
 
 
 if __name__ == "__main__":

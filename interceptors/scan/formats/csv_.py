@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from interceptors.scan.formats.view import Edit
+    from interceptors.scan.token import Token
 
 _SNIFFED = 1 << 13
 """Bytes within which a header and a row have to end."""
@@ -124,12 +125,12 @@ class _Table:
             return f"${row}.*"
         return f"${row}{member(self.names[cell.column].strip().decode('utf-8', 'replace'))}"
 
-    def replacement(self, text: bytes, digest: bytes | None) -> bytes:
+    def replacement(self, text: bytes, token: Token | None) -> bytes:
         """Give as many bytes; quotes, separators and ends of lines stay."""
         masked = self._form.sub(b"*", text)
-        if digest is None or masked.strip(b"*"):
+        if token is None or masked.strip(b"*"):
             return masked
-        return PlainView(b"").replacement(0, len(text), digest)
+        return PlainView(b"").replacement(0, len(text), token)
 
 
 class CsvView:
@@ -162,9 +163,9 @@ class CsvView:
             paths.append("" if cell is None else self.table.path(cell))
         return paths
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give as many bytes; quotes, separators and ends of lines stay."""
-        return self.table.replacement(self.data[start:end], digest)
+        return self.table.replacement(self.data[start:end], token)
 
     def edits(self, edits: list[Edit]) -> list[Edit]:
         """Give the replacements themselves; none of them ends a cell."""
@@ -189,9 +190,9 @@ class ColumnsView:
         """Give row and column of the cell in which each begins."""
         return [self._table.path(self._cells[self._rendered.piece(*span)]) for span in spans]
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give as many bytes; quotes, separators and ends of lines stay."""
-        return self._table.replacement(self.data[start:end], digest)
+        return self._table.replacement(self.data[start:end], token)
 
     def edits(self, edits: list[Edit]) -> list[Edit]:
         """Give the same within the cells."""

@@ -15,6 +15,8 @@ from interceptors.scan.formats.view import Edit, never, within
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from interceptors.scan.token import Token
+
 _SNIFFED = 512
 _PAIRS = re.compile(
     rb"[A-Za-z0-9_.\[\]%+*$:~!-]{1,128}+=[!#-%'-;=?-Z^-z|~@\[\]]*+"
@@ -85,9 +87,9 @@ class EscapedView:
         """Give no paths: it may be any text."""
         return [""] * len(spans)
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give asterisks or a token, as long as what stands in the body, escapes and all."""
-        return PlainView(self._body).replacement(*self.origin(start, end), digest)
+        return PlainView(self._body).replacement(*self.origin(start, end), token)
 
     def edits(self, edits: list[Edit]) -> list[Edit]:
         """Give the same at the place of the characters that are shown, escaped where it has to be."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from interceptors.scan.formats.escapes import Origins, telling, undone
 from interceptors.scan.formats.json_path import Position, Walker
-from interceptors.scan.formats.plain import number_token, token
 from interceptors.scan.formats.view import Edit, never
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from interceptors.scan.token import Token
 
 _JSON = re.compile(
     rb"(?:\xef\xbb\xbf)?[ \t\r\n]{0,64}"
@@ -117,13 +118,13 @@ class JsonView:
             paths.append(place[0])
         return paths
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give asterisks or a token; for a number, a number."""
         position = self._position(start, end)
         if position in _UNQUOTED and self._is_number(start, end):
-            return number_token(digest)
-        if digest is not None:
-            return token(digest)
+            return b"0" if token is None else token.number
+        if token is not None:
+            return token.text
         mask = b"*" * (end - start)
         if position is Position.KEY and self._keys.index((start, end)):
             number = b"%d" % self._keys.index((start, end))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from interceptors.scan.formats.view import Edit
+    from interceptors.scan.token import Token
 
 _DEPTH = 512
 """How deep containers are followed. What is deeper is shown as bytes."""
@@ -224,9 +225,9 @@ class MessagePackView:
             paths.append(path)
         return paths
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give asterisks or a token of the same length; for a number another one."""
-        return self._rendered.replacement(start, end, digest)
+        return self._rendered.replacement(start, end, token)
 
     def edits(self, edits: list[Edit]) -> list[Edit]:
         """Give replacements of the same lengths, so that no length that stands before one changes."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from base64 import b32encode
 from typing import TYPE_CHECKING
 
 from interceptors.scan.formats.escapes import Origins, telling, undone
@@ -12,9 +10,7 @@ from interceptors.scan.formats.view import Edit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TOKEN = re.compile(rb"tok_[a-z2-7]{1,16}+\*{0,99}|90[0-7][0-9]{16}")
-_NUMBER = 9 * 10**18
-"""What the tokens that are numbers begin at. Nothing that is looked for has 19 digits and begins with a 9."""
+    from interceptors.scan.token import Token
 
 
 def plain_views(data: bytes) -> list[PlainView]:
@@ -40,10 +36,10 @@ class PlainView:
         """Give no paths: there is no structure."""
         return [""] * len(spans)
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give asterisks, or as much of a token as there is room for."""
         length = end - start
-        return b"*" * length if digest is None else token(digest)[:length].ljust(length, b"*")
+        return b"*" * length if token is None else token.text[:length].ljust(length, b"*")
 
     def edits(self, edits: list[Edit]) -> list[Edit]:
         """Give the replacements, a mask in place of any that is not as long as what it replaces."""
@@ -64,21 +60,6 @@ class UnescapedView(PlainView):
         if self._origins is None:
             self._origins = Origins(self._source)
         return self._origins.origin(start, end)
-
-
-def token(digest: bytes) -> bytes:
-    """Write a digest as a token: `tok_` and 16 characters that no detector takes for anything."""
-    return b"tok_" + b32encode(digest[:10]).lower()
-
-
-def number_token(digest: bytes | None) -> bytes:
-    """Write a digest as a number of 19 digits; 0 without one."""
-    return b"0" if digest is None else b"%d" % (_NUMBER + int.from_bytes(digest[:7]))
-
-
-def is_token(text: bytes) -> bool:
-    """Say whether a text is one of these tokens, or as much of one as there was room for."""
-    return _TOKEN.fullmatch(text) is not None
 
 
 def _fitted(start: int, end: int, text: bytes) -> Edit:

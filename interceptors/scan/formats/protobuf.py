@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from interceptors.scan.formats.view import Edit
+    from interceptors.scan.token import Token
 
 _DEPTH = 32
 _MOST = 1 << 16
@@ -172,9 +173,9 @@ class ProtobufView:
         fields = (self._fields[self._rendered.piece(*span)] for span in spans)
         return [f"{field.path}.{field.number}" for field in fields]
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give asterisks or a token of the same length; for a number another one."""
-        return self._rendered.replacement(start, end, digest)
+        return self._rendered.replacement(start, end, token)
 
     def edits(self, edits: list[Edit]) -> list[Edit]:
         """Give replacements of the same lengths, so that no length that stands before one changes."""

@@ -6,11 +6,13 @@ from array import array
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
-from interceptors.scan.formats.plain import PlainView, number_token
+from interceptors.scan.formats.plain import PlainView
 from interceptors.scan.formats.view import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from interceptors.scan.token import Token
 
 
 class Rendered:
@@ -67,12 +69,12 @@ class Rendered:
             return at, at
         return self._part(pieces[0], start, end)[0], self._part(pieces[-1], start, end)[1]
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give what may stand in the place of some text: digits for a number, else as many bytes."""
         pieces = self._pieces(start, end)
         if len(pieces) == 1 and self._numbers[pieces[0]]:
-            return number_token(digest)
-        return PlainView(b"").replacement(0, end - start, digest)
+            return b"0" if token is None else token.number
+        return PlainView(b"").replacement(0, end - start, token)
 
     def edits(
         self, edits: list[Edit], encode: Callable[[int, int, int], bytes] | None = None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from interceptors.scan.token import Token
+
 _Item = TypeVar("_Item")
 _ASKED_EVERY = 256
 
@@ -44,13 +46,13 @@ class View(Protocol):
         """
         ...
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give what may stand in `data` in the place of something, so that all keeps its form.
 
         Args:
             start: where it begins.
             end: where it ends.
-            digest: what a token is to be made of; None for a mask that says nothing.
+            token: what stands for it; None for a mask that says nothing.
 
         Returns:
             The text of the edit. It holds nothing of what it replaces, and no detector finds anything in it.
@@ -107,9 +109,9 @@ class StackedView:
         """Give the paths of the lower view."""
         return self._below.paths([self._above.origin(*span) for span in spans])
 
-    def replacement(self, start: int, end: int, digest: bytes | None) -> bytes:
+    def replacement(self, start: int, end: int, token: Token | None) -> bytes:
         """Give what fits the upper view."""
-        return self._above.replacement(start, end, digest)
+        return self._above.replacement(start, end, token)
 
     def edits(self, edits: list[Edit]) -> list[Edit]:
         """Turn the replacements into ones below both."""

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import pytest
 
 from interceptors.envelope import Binding, Level
-from interceptors.policy import Accept, Channel, Emit, Policy, TaskMetadata
+from interceptors.policy import Accept, Channel, Emit, Policy, TaskMetadata, check_policy
 from interceptors.policy.compiled import ALL_SAMPLED
 from interceptors.policy.labels import Label, Labels
 
@@ -73,7 +74,7 @@ def test_a_name_is_looked_up_once_and_any_number_of_names_is_bounded() -> None:
 
 def test_a_channel_knows_what_a_plain_message_of_it_is_bound_to() -> None:
     channel = Channel("orders", senders=frozenset({"checkout"}), lowest_level=Level.TENANT)
-    assert channel.candidate == (Binding("orders"), Level.TENANT, frozenset({"checkout"}))
+    assert channel.candidate == (Binding("orders"), Level.TENANT, frozenset({"checkout"}), False)
 
 
 def test_the_built_in_rules_are_those_of_the_specification() -> None:
@@ -208,3 +209,31 @@ def test_a_listed_channel_is_shown_by_its_name_and_another_by_a_template() -> No
 
 def test_a_channel_is_shown_by_the_name_that_people_gave_it_whatever_that_holds() -> None:
     assert Channel("orders.12345").shown == "orders.12345"
+
+
+def test_a_channel_is_pickled_without_the_rules_of_payloads() -> None:
+    document: dict[str, object] = {
+        "version": 1,
+        "default": {
+            "payload": {"on_leak": "redact"},
+            "labels": {"region": {"pattern": "[a-z]{2}"}},
+            "max_age": "1h",
+        },
+    }
+    (channel,) = check_policy(document, "policy").channels("celery", "orders")
+    assert channel.payload is not None
+    assert pickle.loads(pickle.dumps(channel)) == replace(channel, payload=None)  # noqa: S301 - our own bytes
+
+
+def test_other_rules_for_all_channels_leave_the_policy_itself_as_it_is() -> None:
+    listed = Channel("orders")
+    policy = Policy(
+        {("kafka", "orders"): [listed]}, [("kafka", "ord*", listed)], Channel(""), {"celery": Channel("")}
+    )
+    assert policy.channels("kafka", "orders") == (listed,)
+    changed = policy.changed(lambda channel: replace(channel, accept=Accept.REJECT))
+    places = (("kafka", "orders"), ("kafka", "ordinary"), ("kafka", "unlisted"), ("celery", "q"))
+    for place in places:
+        (before,), (after,) = policy.channels(*place), changed.channels(*place)
+        assert (before.accept, after) == (Accept.OPTIONAL, replace(before, accept=Accept.REJECT))
+    assert (changed.names, changed.spans) == (policy.names, policy.spans)

@@ -25,6 +25,22 @@ ENTRIES = {
 LABELS = compile_labels(ENTRIES)
 
 
+def test_a_label_that_is_dropped_is_in_the_catalog_and_does_not_travel() -> None:
+    entry = LabelEntry.model_validate(
+        {
+            "values": ["gold"],
+            "class": "commercial",
+            "purpose": "support",
+            "lawful_basis": "contract",
+            "visible_to": ["support"],
+            "retention": "30d",
+            "handling": "drop",
+        }
+    )
+    assert (entry.what, entry.retention) == ("commercial", 30 * 86_400_000)
+    assert compile_labels({"plan": entry}).admitted({"plan": "gold"}) == ({}, 0)
+
+
 @pytest.mark.parametrize("value", ["eu", "us"])
 def test_a_value_that_is_listed_travels(value: str) -> None:
     assert LABELS.admitted({"region": value}) == ({"region": value}, 0)

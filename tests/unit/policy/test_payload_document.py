@@ -41,7 +41,8 @@ def test_what_is_left_out_is_as_built_in() -> None:
     found = compiled({"on_leak": "observe"})
 
     assert set(found.actions.values()) == {Action.OBSERVE}
-    assert (found.allowed, found.only) == ({}, {})
+    assert (found.declarations, found.bounded, found.only) == ({}, {}, {})
+    assert not found.fields.handles
     assert found.on_unscanned is OnUnscanned.PASS
     assert found.time_ns == 20_000_000
     assert found.samples(b"\xff" * 16)
@@ -64,12 +65,12 @@ def test_each_key_that_a_channel_leaves_out_is_as_in_the_default() -> None:
     assert compiled(None, default).time_ns == 500_000
 
 
-def test_the_more_particular_name_says_the_action() -> None:
-    found = compiled(
-        {"on_leak": "observe", "actions": {"iban": "tokenize", "payment": "block", "payment.card": "redact"}}
-    )
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_several_actions_that_are_meant_the_strictest_counts(turn: int) -> None:
+    said = [("iban", "tokenize"), ("payment", "redact"), ("payment.card", "observe"), ("card_code", "block")]
+    found = compiled({"on_leak": "observe", "actions": dict(said[::turn])})
 
-    assert found.actions["iban"] is Action.TOKENIZE
+    assert found.actions["iban"] is Action.REDACT
     assert found.actions["card_number"] is Action.REDACT
     assert found.actions["card_code"] is Action.BLOCK
     assert found.actions["email"] is Action.OBSERVE
@@ -77,16 +78,11 @@ def test_the_more_particular_name_says_the_action() -> None:
     assert not found.blocks(finding("iban"))
 
 
-@pytest.mark.parametrize("turn", [1, -1])
-def test_of_a_class_with_one_detector_the_detector_is_the_more_particular(turn: int) -> None:
-    said = [("internal", "observe"), ("internal.customer", "redact"), ("customer", "block")]
-    identifiers = [{"name": "customer", "prefix": "CUST-", "pattern": "[0-9]{6}"}]
-    two, three = (
-        compiled({"actions": dict(names[::turn])}, identifiers=identifiers) for names in (said[:2], said)
-    )
+def test_an_action_counts_instead_of_what_becomes_of_leaks_even_if_it_is_laxer() -> None:
+    found = compiled({"on_leak": "block", "actions": {"personal": "observe"}})
 
-    assert two.actions["customer"] is Action.REDACT
-    assert three.actions["customer"] is Action.BLOCK
+    assert found.decide(finding("email")) == (Action.OBSERVE, "channels[0].payload.actions.personal")
+    assert found.decide(finding("iban")) == (Action.BLOCK, "channels[0].payload.on_leak")
 
 
 @pytest.mark.parametrize("entry", ["personal.email", "personal", "email", {"class": "personal.email"}])

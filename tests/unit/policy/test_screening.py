@@ -10,11 +10,12 @@ import pytest
 
 from interceptors.message import Message
 from interceptors.policy import Payload, Screened, check_policy, place, screen
-from interceptors.scan import Finding, Inspector, Unscanned, Validation
+from interceptors.scan import Finding, Inspector, Token, Unscanned, Validation
 
 EMAIL = "jane.doe@example.com"
 CARD = "4111111111111111"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+TOKEN = Token(bytes(16), 1)
 BODY = json.dumps({"email": EMAIL, "card": int(CARD), "note": "x"}).encode()
 
 
@@ -34,7 +35,7 @@ def screened(
         sending=sending,
         spent=lambda: False,
         own=TRACE.encode(),
-        digest=lambda text: bytes(20) + text[:0],
+        tokenize=lambda *_: TOKEN,
     )
 
 
@@ -117,7 +118,7 @@ def test_a_header_is_redacted_and_tokenized_by_its_type() -> None:
         ("number", 0),
         ("kept", None),
     ]
-    assert dict(tokenized.headers)["contact"] == "tok_" + "a" * 16
+    assert dict(tokenized.headers)["contact"] == str(TOKEN)
     assert dict(tokenized.headers)["number"] == 0
     assert headers[0] == ("contact", EMAIL)
 
@@ -129,6 +130,32 @@ def test_without_a_key_a_mask_takes_a_tokens_place() -> None:
     assert isinstance(found.body, bytes)
     assert json.loads(found.body)["email"] == "*" * len(EMAIL)
     assert found.headers == [("contact", "*" * len(EMAIL))]
+    assert found.masked == 3
+
+
+def test_the_policy_says_of_which_domain_a_token_is() -> None:
+    asked: list[tuple[str, str, bytes]] = []
+
+    def tokenize(*asks: Any) -> Token | None:
+        asked.append(asks)
+        return TOKEN if asks[0] == "customer" else None
+
+    tokens = {"domains": {"customer": {"classes": ["personal.email"]}}}
+    policy = check_policy(
+        {"version": 1, "tokens": tokens, "default": {"payload": {"on_leak": "tokenize"}}}, "policy"
+    )
+    rules = policy.channels("kafka", "orders")[0].payload
+    assert rules is not None
+    message = Message("kafka", "orders", BODY)
+    found = screen(message, rules, sending=True, spent=lambda: False, tokenize=tokenize)
+
+    assert asked == [
+        ("customer", "personal.email", EMAIL.encode()),
+        ("payment.card", "payment.card", CARD.encode()),
+    ]
+    assert isinstance(found.body, bytes)
+    assert json.loads(found.body) == {"email": str(TOKEN), "card": 0, "note": "x"}
+    assert found.masked == 1
 
 
 def test_a_key_and_a_headers_name_stay_and_are_counted() -> None:

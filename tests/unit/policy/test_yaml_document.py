@@ -134,3 +134,13 @@ def test_a_document_does_not_change() -> None:
     found = parse_document(Whole, "name: a", "file")
     with pytest.raises(ValueError, match="frozen"):
         found.name = "b"
+
+
+def test_aliases_of_aliases_are_counted_and_not_written_out() -> None:
+    bomb = "a0: &a0 [x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+    )
+    assert problem(bomb) == (
+        "file: not readable as YAML: more than 200000 values, those that aliases repeat included"
+    )
+    assert parse_document(Whole, "name: &n a\nparts: [&p {size: 1}, *p]\n", "file").parts[1].size == 1

@@ -12,6 +12,7 @@ from interceptors.scan.detectors import DETECTORS
 from interceptors.scan.finding import Finding, Unscanned
 from interceptors.scan.formats.codecs import CODECS
 from interceptors.scan.inspection import Format, Inspection, Inspector, Limits, Treatment
+from interceptors.scan.token import Token
 
 EMAIL = "jane@example.com"
 CARD = 4111111111111111
@@ -40,8 +41,8 @@ def tokenize(_finding: Finding) -> Treatment:
     return Treatment.TOKEN
 
 
-def digest(text: bytes) -> bytes:
-    return text.rjust(10, b"-")[-10:]
+def token(_finding: Finding, text: bytes) -> Token:
+    return Token(text.rjust(16, b"-")[-16:], 1)
 
 
 def encoded(body: bytes) -> bytes:
@@ -166,7 +167,7 @@ def test_where_lengths_are_fixed_they_stay(inspector: Inspector, body: bytes) ->
     inspection = inspector.inspect(body)
 
     assert len(inspection.findings) == len(PLACES)
-    changed = inspection.replaced(tokenize, digest)
+    changed = inspection.replaced(tokenize, token)
     assert changed is not None
     assert len(changed) == len(body)
     assert inspector.inspect(changed).findings == ()
@@ -285,12 +286,12 @@ def test_what_is_kept_stays(inspector: Inspector) -> None:
 
 
 def test_tokens_are_of_the_text_as_it_reads(inspector: Inspector) -> None:
-    plain = inspector.inspect(b'["jane@example.com"]').replaced(tokenize, digest)
-    escaped = inspector.inspect(rb'["jane\u0040example.com"]').replaced(tokenize, digest)
+    plain = inspector.inspect(b'["jane@example.com"]').replaced(tokenize, token)
+    escaped = inspector.inspect(rb'["jane\u0040example.com"]').replaced(tokenize, token)
 
     assert plain == escaped
     assert plain is not None
-    assert plain.startswith(b'["tok_')
+    assert plain.startswith(b'["tok1_')
     assert inspector.inspect(b'["jane@example.com"]').replaced(tokenize) == b'["****************"]'
 
 
@@ -304,17 +305,17 @@ def test_what_is_left_of_two_that_overlap_is_replaced_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "token"),
-    [(b'{"password": "hunter2secret"}', b'"tok_'), (b'{"password": 4111111111111111}', b" 90")],
+    ("body", "replacement"),
+    [(b'{"password": "hunter2secret"}', b'"tok1_'), (b'{"password": 4111111111111111}', b" 90")],
 )
-def test_a_token_is_no_finding(body: bytes, token: bytes) -> None:
+def test_a_token_is_no_finding(body: bytes, replacement: bytes) -> None:
     inspector = Inspector()
     assert inspector.inspect(body).findings
 
-    changed = inspector.inspect(body).replaced(tokenize, digest)
+    changed = inspector.inspect(body).replaced(tokenize, token)
 
     assert changed is not None
-    assert token in changed
+    assert replacement in changed
     assert inspector.inspect(changed).findings == ()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interceptors.scan.places import check_path, path_matches
+from interceptors.scan.places import Paths, check_path, path_matches
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,7 @@ def test_a_path_does_not_fit(pattern: str, path: str) -> None:
         ("$..[0]", "write .name"),
         ("$.a[", "write .name"),
         ("$.a[-1]", "write .name"),
+        ("$.a[01]", "write .name"),
         ("$.a[1:2]", "write .name"),
         ("$['a']", "write .name"),
         ("$.jane@example", "write .* in"),
@@ -117,3 +118,37 @@ def test_it_answers_or_refuses(pattern: str, path: str) -> None:
 
 def test_many_depths_take_no_longer_than_their_product() -> None:
     assert not path_matches("$" + "..a" * 30 + ".b", "$" + ".a" * 2000)
+
+
+def test_paths_are_followed_all_at_once() -> None:
+    paths = Paths(["$.a.b", "$.a[*]", "$..c", "$.a[2]"])
+
+    def at(*steps: str) -> tuple[int, ...]:
+        state = paths.start
+        for step in steps:
+            names, otherwise = paths.steps(state)
+            state = names.get(step, otherwise)
+        return paths.ended(state)
+
+    assert at(".a", ".b") == (0, 1)
+    assert at(".a", "[2]") == (1, 3)
+    assert at(".a", ".x", ".c") == (2,)
+    assert at(".c", ".c") == (2,)
+    assert at(".a") == ()
+
+
+@given(
+    st.lists(
+        st.sampled_from(["$.a", "$.a.b", "$..b", "$.*.b", "$[*][0]", "$..a[1]", "$"]), unique=True, max_size=4
+    ),
+    st.lists(st.sampled_from([".a", ".b", ".c", ".*", "[0]", "[1]"]), max_size=5),
+)
+def test_following_paths_agrees_with_matching_each(patterns: list[str], steps: list[str]) -> None:
+    paths = Paths(patterns)
+    state = paths.start
+    for step in steps:
+        names, otherwise = paths.steps(state)
+        state = names.get(step, otherwise)
+    found = "$" + "".join(steps)
+    matching = {number for number, pattern in enumerate(patterns) if path_matches(pattern, found)}
+    assert set(paths.ended(state)) == matching

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from interceptors.scan.formats.view import Edit, View, spliced
+from interceptors.scan.token import Token
 
-DIGEST = bytes(range(1, 21))
+TOKEN = Token(bytes(range(1, 17)), 1)
 Path = Callable[[View, bytes], str]
 Replaced = Callable[..., bytes]
 
@@ -38,7 +39,7 @@ def replaced() -> Replaced:
 
     def of(view: View, body: bytes, *texts: bytes, token: bool = False) -> bytes:
         edits = [
-            Edit(*place, view.replacement(*place, DIGEST if token else None))
+            Edit(*place, view.replacement(*place, TOKEN if token else None))
             for place in sorted(span(view, text) for text in texts)
         ]
         return spliced(body, view.edits(edits))

@@ -104,7 +104,7 @@ def test_a_mask_leaves_what_makes_the_table(replaced: Callable[..., bytes]) -> N
 def test_a_token_needs_a_place_of_its_own(replaced: Callable[..., bytes]) -> None:
     new = replaced(CsvView(TABLE), TABLE, EMAIL, b"Doe, J", token=True)
 
-    assert b"Jane,tok_aebagbafaydq,078" in new
+    assert b"Jane,tok1_aebagbafayd,078" in new
     assert b'"***,**"' in new
 
 

@@ -8,9 +8,10 @@ import pytest
 from interceptors.scan.formats.escapes import Origins, telling, undone
 from interceptors.scan.formats.json import JsonView, begins, json_views, sniff
 from interceptors.scan.formats.view import Edit, View, spliced
+from interceptors.scan.token import Token
 
 NEEDLE = b"jane@example.com"
-DIGEST = b"0123456789"
+TOKEN = Token(b"0123456789abcdef", 3)
 
 
 def found(view: View, needle: bytes = NEEDLE) -> list[tuple[int, int]]:
@@ -26,11 +27,11 @@ def paths(document: bytes, needle: bytes = NEEDLE) -> list[str]:
     return next(view.paths(found(view, needle)) for view in reversed(views) if found(view, needle))
 
 
-def replaced(document: bytes, needle: bytes = NEEDLE, digest: bytes | None = None) -> bytes:
+def replaced(document: bytes, needle: bytes = NEEDLE, token: Token | None = None) -> bytes:
     """The document with something replaced."""
     views, _ = json_views(document, 4)
     view = next(view for view in reversed(views) if found(view, needle))
-    edits = [Edit(*span, view.replacement(*span, digest)) for span in found(view, needle)]
+    edits = [Edit(*span, view.replacement(*span, token)) for span in found(view, needle)]
     return spliced(document, view.edits(edits))
 
 
@@ -196,7 +197,7 @@ def test_a_string_is_masked_by_as_many_asterisks() -> None:
 
 
 def test_a_token_takes_the_room_it_needs() -> None:
-    assert replaced(b'["jane@example.com"]', digest=DIGEST) == b'["tok_gaytemzugu3doobz"]'
+    assert replaced(b'["jane@example.com"]', token=TOKEN) == b'["%s"]' % TOKEN.text
 
 
 @pytest.mark.parametrize("number", [b"4111111111111111", b"-4111111111111111.25e3", b"14111111111111111"])
@@ -204,7 +205,7 @@ def test_a_number_is_replaced_as_a_whole_by_a_number(number: bytes) -> None:
     body = b'{"a": ' + number + b', "b": 2}'
 
     assert replaced(body, b"4111111111111111") == b'{"a": 0, "b": 2}'
-    tokenized = json.loads(replaced(body, b"4111111111111111", DIGEST))
+    tokenized = json.loads(replaced(body, b"4111111111111111", TOKEN))
     assert tokenized["a"] > 9 * 10**18
     assert tokenized["b"] == 2
 
