@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interceptors import LeakError
+from interceptors.scan import parse_token
 from interceptors.spans.otlp_json import to_otlp_json
 
 if TYPE_CHECKING:
@@ -78,7 +79,22 @@ async def test_a_token_is_the_same_for_the_same_text(bus: Bus, service: Services
     first, second = [json.loads((await inbox.take()).body)["email"] for _ in range(2)]
 
     assert first == second
-    assert first.startswith("tok_")
+    assert parse_token(first).version == 1
+
+
+async def test_a_token_is_the_same_whoever_sends_it_and_another_for_another_tenant(
+    bus: Bus, service: Services
+) -> None:
+    rules = payload(on_leak="tokenize")
+    checkout, billing = service("checkout", policy=rules), service("billing", policy=rules)
+    globex = service("globex-checkout", tenant="globex", policy=rules)
+    inbox = await bus.serve(None)
+    for sender in (checkout, billing, globex):
+        await bus.send(sender, json.dumps({"email": EMAIL}))
+
+    tokens = [json.loads((await inbox.take()).body)["email"] for _ in range(3)]
+
+    assert tokens[0] == tokens[1] != tokens[2]
 
 
 async def test_what_is_blocked_is_not_sent_and_the_next_message_is(bus: Bus, service: Services) -> None:

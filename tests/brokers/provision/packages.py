@@ -34,6 +34,15 @@ def require(kind: Kind, programs: Mapping[str, str]) -> None:
         return
     if os.geteuid() != 0 or not find("apt-get"):
         raise missing(kind, f"{' '.join(packages)}, which only root can install with apt-get")
+    install(*packages)
+
+
+def install(*packages: str) -> None:
+    """Install Debian packages, which only root can.
+
+    Raises:
+        RuntimeError: that failed.
+    """
     run("apt-get", "update", "-qq")
     run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages)
 

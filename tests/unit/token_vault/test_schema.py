@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from interceptors.errors import ConfigurationError, TokenError
+from interceptors.token_vault.schema import check_schema, migrate
+from interceptors.token_vault.sqlite import SQLite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_tables_are_made_once_and_stay(database: SQLite) -> None:
+    with database.transaction(write=True) as execute:
+        execute("INSERT INTO vault_tenants VALUES ('acme', 1)")
+    migrate(database)
+    check_schema(database)
+
+    with database.transaction(write=False) as execute:
+        assert execute("SELECT version FROM vault_schema") == [(1,)]
+        assert execute("SELECT tenant FROM vault_tenants") == [("acme",)]
+
+
+def test_a_database_without_tables_says_what_to_do(tmp_path: Path) -> None:
+    database = SQLite(tmp_path / "empty.db")
+    with pytest.raises(ConfigurationError, match="interceptors tokens init"):
+        check_schema(database)
+    with database.transaction(write=True) as execute:
+        execute("CREATE TABLE vault_schema (version INTEGER NOT NULL)")
+    with pytest.raises(ConfigurationError, match="interceptors tokens init"):
+        check_schema(database)
+    migrate(database)
+    check_schema(database)
+    database.close()
+
+
+def test_tables_of_a_later_version_are_not_touched(database: SQLite) -> None:
+    with database.transaction(write=True) as execute:
+        execute("INSERT INTO vault_schema VALUES (2)")
+
+    for call in (check_schema, migrate):
+        with pytest.raises(ConfigurationError, match="update the library"):
+            call(database)
+
+
+def test_an_unreachable_database_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("no database" * 100)
+    with pytest.raises(TokenError):
+        check_schema(SQLite(tmp_path / "text.db"))
