@@ -10,9 +10,11 @@ from typing import Annotated
 import pydantic
 import typer
 
-from interceptors.envelope import Binding, Candidate, KeySet, Level, Opened, Opener, from_text
+from interceptors.cli.administered import AuditKey, audit_log
+from interceptors.envelope import Binding, Candidate, KeySet, Level, Opened, Opener, from_text, kid_of
 from interceptors.errors import ConfigurationError, EnvelopeError
 from interceptors.keys.key_file import KeyringFile, read_key_file
+from interceptors.keys.wrapping import key_wrapper
 
 _HEX = re.compile(r"[0-9a-fA-F]*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
@@ -47,14 +49,31 @@ def open_(
             min=min(Level), max=max(Level), help="The loosest binding to accept, as the number on the wire."
         ),
     ] = Level.TENANT,
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="An audit log: what is opened is recorded first, or not opened.",
+            show_default=False,
+        ),
+    ] = None,
+    audit_key: AuditKey = None,
+    purpose: Annotated[
+        str, typer.Option(metavar="TEXT", help="What it is opened for; needed with --audit.")
+    ] = "",
 ) -> None:
     """Open one envelope, and print what it says, as JSON; or why it does not open, with exit status 1.
 
     What the envelope is bound to has to be given as the receiver of the message knows it.
     """
+    if audit is not None and not purpose.strip():
+        raise ConfigurationError("what is recorded in an audit log is opened for a purpose; give --purpose")
     text = sys.stdin.buffer.read().decode("ascii", "replace") if envelope == "-" else envelope
     digest = b"" if body is None else hashlib.sha256(body.read_bytes()).digest()
     candidate = Candidate(Binding(channel, message_type, message_id, digest), Level(lowest_level))
+    if audit is not None:
+        kid = (kid_of(_envelope_bytes(text)) or b"").hex()
+        audit_log(audit, audit_key).record("envelope.open", kid=kid, channel=channel, purpose=purpose)
     try:
         opened = open_envelope(text, keys, candidate)
     except EnvelopeError as error:
@@ -103,9 +122,10 @@ class _Keys(KeyringFile):
 
 
 def _read_keys(path: Path) -> KeySet:
-    entries = read_key_file(path, _Keys).keys
+    file = read_key_file(path, _Keys)
+    unwrap = None if file.wrapping is None else key_wrapper(file.wrapping).unwrap
     try:
-        keys = [(entry.load(), entry.revoked) for entry in entries]
+        keys = [(entry.load(unwrap), entry.revoked) for entry in file.keys]
         return KeySet([key for key, _ in keys], [key.kid for key, revoked in keys if revoked])
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from None

@@ -2,114 +2,112 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import functools
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
-from interceptors.envelope import derive_sender_key
+from interceptors.envelope import check_sender_name
 from interceptors.errors import ConfigurationError
-from interceptors.keys.key_file import (
-    Grant,
-    KeyEntry,
-    KeyringFile,
-    RootEntry,
-    RootFile,
-    hold_to,
-    read_key_file,
-    write_key_file,
-)
+from interceptors.keys.key_file import hold_to, write_key_file
+from interceptors.keys.revocation import Revocation
+from interceptors.keys.root_file import Grant, RootEntry
+from interceptors.keys.root_store import RootStore
+from interceptors.keys.rotation import Rotation
+from interceptors.keys.token_roots import TokenRoots
+from interceptors.keys.wrapping import key_wrapper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class KeyLine(NamedTuple):
-    """One line of a listing: everything about a key but the key."""
-
-    tenant: str
-    sender: str
-    epoch: int
-    kid: str
-    use: str
-    """`seal`, `open` or `revoked`."""
-    held_by: str
-    """The service in whose key file it is."""
-
-
-def _exclusive(
-    method: Callable[Concatenate[KeyAdministration, P], T],
-) -> Callable[Concatenate[KeyAdministration, P], T]:
-    """Change the file as it is by now, and let nobody else change it meanwhile."""
-
-    @functools.wraps(method)
-    def locked(self: KeyAdministration, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self.locked():
-            return method(self, *args, **kwargs)
-
-    return locked
+    from interceptors.audit import AuditLog
+    from interceptors.keys.derivation import KeyLine
+    from interceptors.keys.wrapping import KeyWrapper
 
 
 class KeyAdministration:
     """Makes roots and grants, and moves them through their life.
 
-    Every change is written to the roots' file, and then to the key file of each grant that it touches, whole
-    and at once; running services take a changed key file up by themselves.
+    Every change is recorded where there is an audit log, then written to the roots' file, and then to the
+    key file of each grant that it touches, whole and at once; running services take a changed key file up
+    by themselves.
 
     Rotation: `rotate` adds an epoch that opens only; once every key file is where its service reads it,
-    `promote` lets it seal; `destroy` ends the old one when no envelope under it is left to open.
+    `promote` lets it seal; `destroy` ends the old one when no envelope under it is left to open. `rotation`
+    does all three by a schedule.
+
+    Every method that changes something raises `AuditError`, and changes nothing, where that can't be
+    recorded; and `KeyProviderError` where a root or a key can't be wrapped or unwrapped.
+
+    Attributes:
+        rotation: what is done by a schedule.
+        tokens: the roots of token keys.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        audit: AuditLog | None = None,
+        wrappers: Callable[[str], KeyWrapper] = key_wrapper,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Open the administration's file, or start one where there is none.
 
         Args:
             path: where the roots lie, or are to lie.
+            audit: where each change is recorded before it is made.
+            wrappers: gives what wraps keys, by its URI.
+            clock: seconds since the epoch.
 
         Raises:
             ConfigurationError: the file is readable by others, or does not hold.
         """
-        self._path = Path(path)
-        self._file = self._read()
+        self._store = RootStore(path, audit=audit, wrappers=wrappers, clock=clock)
+        self._revocation = Revocation(self._store)
+        self.rotation = Rotation(self._store, self)
+        self.tokens = TokenRoots(self._store)
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other administration of this file waiting, and take its changes up first."""
-        if not self._path.parent.exists():  # then there is none
-            yield
-            return
-        try:
-            handle = os.open(self._path.parent, os.O_RDONLY)  # the folder: a lock file would be left behind
-        except OSError as error:
-            msg = f"{self._path}: can't be read ({error.strerror}); give another place"
-            raise ConfigurationError(msg) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            self._file = self._read()
-            yield
-        finally:
-            os.close(handle)
-
-    @_exclusive
-    def root(self, tenant: str) -> None:
+    def root(self, tenant: str, wrapping: str | None = None) -> None:
         """Make the first root of a tenant.
 
-        Raises:
-            ConfigurationError: the tenant has one; rotate it instead.
-        """
-        if self._epochs(tenant):
-            msg = f"{self._path}: the tenant {tenant!r} has a root; run: interceptors keys rotate {tenant}"
-            raise ConfigurationError(msg)
-        self._add_root(tenant, epoch=1, use="seal")
+        Args:
+            tenant: the tenant.
+            wrapping: what is to wrap the roots of this file, by its URI; by default, what does already.
 
-    @_exclusive
-    def grant(self, service: str, tenant: str, reads: Sequence[str], file: Path) -> Path | None:
+        Raises:
+            ConfigurationError: the tenant has a root; rotate it instead. Or the file's roots are wrapped
+                otherwise; `rewrap` them.
+        """
+        store = self._store
+        with store.locked():
+            if store.file.epochs(tenant):
+                msg = (
+                    f"{store.path}: the tenant {tenant!r} has a root; run: interceptors keys rotate {tenant}"
+                )
+                raise ConfigurationError(msg)
+            if store.file.roots and wrapping not in (None, store.file.wrapping):
+                msg = (
+                    f"{store.path}: its roots are wrapped by {store.file.wrapping or 'nothing'}; "
+                    f"run: interceptors keys rewrap --wrapping {wrapping}"
+                )
+                raise ConfigurationError(msg)
+            wrapping = wrapping or store.file.wrapping
+            with store.act("keys.root", tenant=tenant, epoch=1, wrapping=wrapping or "none"):
+                store.file = store.file.model_copy(update={"wrapping": wrapping})
+                self._add_root(tenant, epoch=1, use="seal", sealing=store.now())
+
+    def grant(
+        self,
+        service: str,
+        tenant: str,
+        reads: Sequence[str],
+        file: Path,
+        *,
+        tokens: Sequence[str] = (),
+        signs: bool = False,
+        wrapping: str | None = None,
+    ) -> Path | None:
         """Give a service its own sender key, and the keys of the senders that it may read; nothing else.
 
         A grant replaces the service's earlier one for the tenant. Grants of one service for several tenants
@@ -120,41 +118,94 @@ class KeyAdministration:
             tenant: whose messages.
             reads: the senders.
             file: the key file to write, for the service to read.
+            tokens: the domains that it may tokenize identifiers in.
+            signs: whether it is given what suite 2 signs with.
+            wrapping: what wraps the keys in the file, by its URI; by default, what does already.
 
         Returns:
             The service's former key file, where this is another one: it is not kept up to date any more.
 
         Raises:
-            ConfigurationError: the tenant has no root, or the file is another service's, or can't be
-                written; then nothing has changed.
+            ConfigurationError: the tenant has no root, or no token root; or the file is another service's, or
+                can't be written; then nothing has changed.
         """
-        self._need(tenant)
-        former = self.file_of(service)
-        where = os.path.relpath(file, self._path.parent)
-        if Path(file).resolve() == self._path.resolve():
-            msg = f"{file}: holds the roots, which a service must not have; give the service another file"
-            raise ConfigurationError(msg)
-        for other in self._file.grants:
-            if other.file == where and other.service != service:
-                msg = f"{file}: holds the keys of {other.service!r}; give each service a file of its own"
+        store = self._store
+        with store.locked():
+            store.need(tenant)
+            if tokens and not store.file.token_versions(tenant):
+                msg = (
+                    f"{store.path}: the tenant {tenant!r} has no token root; "
+                    f"make one: interceptors keys token-root {tenant}"
+                )
                 raise ConfigurationError(msg)
-        new = hold_to(
-            Grant,
-            {"service": service, "tenant": tenant, "reads": tuple(dict.fromkeys(reads)), "file": where},
-            f"{self._path}: grant",
-            "give another name",
-        )
-        others = [g for g in self._file.grants if (g.service, g.tenant) != (service, tenant)]
-        moved = [g.model_copy(update={"file": where}) if g.service == service else g for g in others]
-        granted = self._file.model_copy(update={"grants": (*moved, new)})
-        # The service's file first: where that can't be written, there is no grant.
-        write_key_file(file, _keyring(granted, service))
-        self._save(granted)
-        return former if former is not None and former.resolve() != file.resolve() else None
+            former = self.file_of(service)
+            where = self._place(service, file)
+            mine = store.file.grants_of(service)
+            values = {
+                "service": service,
+                "tenant": tenant,
+                "reads": tuple(dict.fromkeys(reads)),
+                "read_before": _read_before(store.file.ever_granted(service), tenant, reads),
+                "tokens": tuple(dict.fromkeys(tokens)),
+                "signs": signs,
+                "file": where,
+                "wrapping": wrapping or (mine[0].wrapping if mine else None),
+            }
+            new = hold_to(Grant, values, f"{store.path}: grant", "give another name")
+            for name in (service, *reads):
+                check_sender_name(name)
+            shared = {"file": where, "wrapping": new.wrapping}
+            others = [g for g in store.file.grants if (g.service, g.tenant) != (service, tenant)]
+            moved = [g.model_copy(update=shared) if g.service == service else g for g in others]
+            ended = tuple(g for g in store.file.ended if (g.service, g.tenant) != (service, tenant))
+            granted = store.file.model_copy(update={"grants": (*moved, new), "ended": ended})
+            lists = {"reads": [*new.reads], "tokens": [*new.tokens]}
+            wrapped = new.wrapping or "none"
+            with store.act(
+                "keys.grant", service=service, tenant=tenant, signs=signs, wrapping=wrapped, **lists
+            ):
+                # The service's file first: where that can't be written, there is no grant.
+                write_key_file(file, store.keyring(service, granted))
+                store.put(granted)
+            return former if former is not None and former.resolve() != file.resolve() else None
 
-    @_exclusive
-    def rotate(self, tenant: str) -> int:
+    def withdraw(self, service: str, tenant: str | None = None) -> Path:
+        """End the grants of a service, and empty its key file.
+
+        What it has read and copied it keeps: where that matters, revoke what it held (`revoke_service`).
+
+        Args:
+            service: the service.
+            tenant: whose grant to end; all of them by default.
+
+        Returns:
+            The service's key file.
+
+        Raises:
+            ConfigurationError: there is no such grant; or the file can't be written, though the grant has
+                ended.
+        """
+        store = self._store
+        with store.locked():
+            ended = [g for g in store.file.grants_of(service) if tenant in (None, g.tenant)]
+            if not ended:
+                msg = f"{store.path}: {service!r} has no such grant; see: interceptors keys list"
+                raise ConfigurationError(msg)
+            file = store.path.parent / ended[0].file
+            with store.act("keys.withdraw", service=service, tenants=[g.tenant for g in ended]):
+                left = tuple(g for g in store.file.grants if g not in ended)
+                past = [g.model_copy(update={"last_epoch": store.need(g.tenant)[-1].epoch}) for g in ended]
+                store.save({service: file}, grants=left, ended=(*store.file.ended, *past))
+                store.write({service: file})
+            return file
+
+    def rotate(self, tenant: str, *, now: bool = False) -> int:
         """Add an epoch that opens only, until it is promoted.
+
+        Args:
+            tenant: the tenant.
+            now: let it seal at once, as after a revocation, and pass over one that waits: who gets a key file
+                late opens nothing that is sealed meanwhile.
 
         Returns:
             The new epoch.
@@ -162,19 +213,24 @@ class KeyAdministration:
         Raises:
             ConfigurationError: the tenant has no root, or an epoch that still waits for promotion.
         """
-        roots = self._need(tenant)
-        newest = max(roots, key=lambda root: root.epoch)
-        if newest.use != "seal":
-            msg = (
-                f"{self._path}: epoch {newest.epoch} of {tenant!r} opens only; promote it first: "
-                f"interceptors keys promote {tenant}"
-            )
-            raise ConfigurationError(msg)
-        self._add_root(tenant, epoch=newest.epoch + 1, use="open")
-        self._write(self.services(tenant))
-        return newest.epoch + 1
+        store = self._store
+        with store.locked():
+            newest = store.need(tenant)[-1]
+            if newest.use != "seal" and not now:
+                msg = (
+                    f"{store.path}: epoch {newest.epoch} of {tenant!r} opens only; promote it first: "
+                    f"interceptors keys promote {tenant}"
+                )
+                raise ConfigurationError(msg)
+            epoch = newest.epoch + 1
+            with store.act("keys.rotate", tenant=tenant, epoch=epoch):
+                self._add_root(tenant, epoch=epoch, use="open")
+                if not now:
+                    store.settle(tenant)
+            if now:
+                self.promote(tenant)
+            return epoch
 
-    @_exclusive
     def promote(self, tenant: str) -> int:
         """Let the newest epoch seal; the others open only.
 
@@ -184,43 +240,27 @@ class KeyAdministration:
         Raises:
             ConfigurationError: the tenant has no root, or none that waits for promotion.
         """
-        last = max(self._need(tenant), key=lambda root: root.epoch)
-        if last.use == "seal":
-            msg = (
-                f"{self._path}: epoch {last.epoch} of {tenant!r} seals already; add one first: "
-                f"interceptors keys rotate {tenant}"
-            )
-            raise ConfigurationError(msg)
-        newest = last.epoch
-        roots = [
-            root.model_copy(update={"use": "seal" if root.epoch == newest else "open"})
-            if root.tenant == tenant
-            else root
-            for root in self._file.roots
-        ]
-        self._save(self._file.model_copy(update={"roots": tuple(roots)}))
-        self._write(self.services(tenant))
-        return newest
+        store = self._store
+        with store.locked():
+            newest = store.need(tenant)[-1]
+            if newest.use == "seal":
+                msg = (
+                    f"{store.path}: epoch {newest.epoch} of {tenant!r} seals already; add one first: "
+                    f"interceptors keys rotate {tenant}"
+                )
+                raise ConfigurationError(msg)
+            seals = newest.model_copy(update={"use": "seal", "sealing": store.now()})
 
-    @_exclusive
-    def revoke(self, kid: str) -> None:
-        """Let nothing open under a key, or be sealed under it, from now on.
+            def moved(root: RootEntry) -> RootEntry:
+                if root.tenant != tenant:
+                    return root
+                return seals if root is newest else root.model_copy(update={"use": "open"})
 
-        Args:
-            kid: 32 hex digits, as `keys list` shows them.
+            with store.act("keys.promote", tenant=tenant, epoch=newest.epoch):
+                store.save(store.files([tenant]), roots=tuple(map(moved, store.file.roots)))
+                store.settle(tenant)
+            return newest.epoch
 
-        Raises:
-            ConfigurationError: no grant has such a key.
-        """
-        kid = kid.lower()
-        if all(line.kid != kid for line in self.keys()):
-            msg = f"{self._path}: no grant has a key with the kid {kid!r}; see: interceptors keys list"
-            raise ConfigurationError(msg)
-        revoked = tuple(dict.fromkeys((*self._file.revoked, kid)))
-        self._save(self._file.model_copy(update={"revoked": revoked}))
-        self._write({grant.service for grant in self._file.grants})
-
-    @_exclusive
     def destroy(self, tenant: str, epoch: int) -> None:
         """Destroy an epoch: its root, and every key out of it in every key file.
 
@@ -229,131 +269,130 @@ class KeyAdministration:
         Raises:
             ConfigurationError: there is no such epoch, or it is the one that seals.
         """
-        found = [root for root in self._need(tenant) if root.epoch == epoch]
-        if not found:
-            known = ", ".join(str(root.epoch) for root in self._epochs(tenant))
-            msg = f"{self._path}: {tenant!r} has no epoch {epoch}; it has {known}"
-            raise ConfigurationError(msg)
-        if found[0].use == "seal":
-            msg = f"{self._path}: epoch {epoch} of {tenant!r} seals; rotate and promote another one first"
-            raise ConfigurationError(msg)
-        roots = tuple(root for root in self._file.roots if root is not found[0])
-        self._save(self._file.model_copy(update={"roots": roots}))
-        self._write(self.services(tenant))
+        store = self._store
+        with store.locked():
+            roots = store.need(tenant)
+            found = next((root for root in roots if root.epoch == epoch), None)
+            if found is None:
+                known = ", ".join(str(root.epoch) for root in roots)
+                msg = f"{store.path}: {tenant!r} has no epoch {epoch}; it has {known}"
+                raise ConfigurationError(msg)
+            if found.use == "seal":
+                msg = f"{store.path}: epoch {epoch} of {tenant!r} seals; rotate and promote another one first"
+                raise ConfigurationError(msg)
+            with store.act("keys.destroy", tenant=tenant, epoch=epoch):
+                others = tuple(root for root in store.file.roots if root is not found)
+                store.save(store.files([tenant]), roots=others)
+                store.settle(tenant)
 
-    @_exclusive
+    def revoke(self, kid: str, *, reason: str = "") -> None:
+        """Let nothing open under a key, or be sealed under it, from now on; see `Revocation.key`."""
+        self._revocation.key(kid, reason=reason)
+
+    def revoke_sender(self, sender: str, tenant: str, *, reason: str) -> list[str]:
+        """Revoke every key of a sender; see `Revocation.sender`."""
+        return self._revocation.sender(sender, tenant, reason=reason)
+
+    def revoke_service(self, service: str, *, reason: str) -> list[str]:
+        """Revoke every key that a service has held, and end its grants; see `Revocation.service`."""
+        return self._revocation.service(service, reason=reason)
+
     def write(self) -> None:
         """Write the key file of every grant anew, as where one of them could not be written before.
+
+        So is the one of a service whose grants have ended, where it could not be emptied.
 
         Raises:
             ConfigurationError: files that can't be written; all others are.
         """
-        self._write({grant.service for grant in self._file.grants})
+        store = self._store
+        with store.locked():
+            store.make_up()
+            with store.act("keys.write", services=sorted(store.files())):
+                store.settle(*{grant.tenant for grant in store.file.grants})
+
+    def rewrap(self, wrapping: str, service: str | None = None) -> None:
+        """Wrap the roots by another wrapping key than at present, or by one for the first time.
+
+        Args:
+            wrapping: what is to wrap them from now on, by its URI.
+            service: wrap the keys in this service's key file instead.
+
+        Raises:
+            ConfigurationError: the URI is none, or the service has no grant.
+        """
+        store = self._store
+        with store.locked():
+            if service is None:
+                with store.act("keys.rewrap", wrapping=wrapping):
+                    store.save(
+                        wrapping=wrapping,
+                        roots=tuple(store.hide(r, store.secret(r), wrapping) for r in store.file.roots),
+                        token_roots=tuple(
+                            store.hide(r, store.secret(r), wrapping) for r in store.file.token_roots
+                        ),
+                    )
+                return
+            if not store.file.grants_of(service):
+                msg = f"{store.path}: {service!r} has no grant; see: interceptors keys list"
+                raise ConfigurationError(msg)
+            grants = tuple(
+                g.model_copy(update={"wrapping": wrapping}) if g.service == service else g
+                for g in store.file.grants
+            )
+            rewrapped = store.file.model_copy(update={"grants": grants})
+            with store.act("keys.rewrap", service=service, wrapping=wrapping):
+                write_key_file(store.files()[service], store.keyring(service, rewrapped))
+                store.put(rewrapped)
 
     def keys(self) -> list[KeyLine]:
         """List every key of every grant, without key material."""
-        services = dict.fromkeys(grant.service for grant in self._file.grants)
-        lines = [line for service in services for line in list_keys(_keyring(self._file, service))]
-        return sorted(lines)
+        return self._store.lines()
 
     def roots(self) -> list[tuple[str, int, str]]:
         """List tenant, epoch and use of every root, without key material."""
-        return sorted((root.tenant, root.epoch, root.use) for root in self._file.roots)
+        return sorted((root.tenant, root.epoch, root.use) for root in self._store.file.roots)
+
+    def ages(self) -> dict[tuple[str, int], int | None]:
+        """Give the age of every root in seconds, by tenant and epoch; None where it is not known."""
+        roots = self._store.file.roots
+        return {(root.tenant, root.epoch): self._store.age(root) for root in roots}
+
+    def grants(self, service: str) -> list[Grant]:
+        """List the grants of a service."""
+        return self._store.file.grants_of(service)
 
     def services(self, tenant: str) -> set[str]:
         """List the services that have a grant for a tenant, and so may seal for it."""
-        return {grant.service for grant in self._file.grants if grant.tenant == tenant}
+        return set(self._store.files([tenant]))
 
     def file_of(self, service: str) -> Path | None:
         """Give the key file of a service's grants, or None where it has none yet."""
-        return next((self._path.parent / g.file for g in self._file.grants if g.service == service), None)
+        return self._store.files().get(service)
 
     def files(self, tenant: str | None = None) -> list[Path]:
         """List the key files of all grants, or of those for one tenant."""
-        grants = (grant for grant in self._file.grants if tenant in (None, grant.tenant))
-        return sorted({self._path.parent / grant.file for grant in grants})
+        return sorted(set(self._store.files(None if tenant is None else [tenant]).values()))
 
-    def _epochs(self, tenant: str) -> list[RootEntry]:
-        return [root for root in self._file.roots if root.tenant == tenant]
-
-    def _need(self, tenant: str) -> list[RootEntry]:
-        roots = self._epochs(tenant)
-        if not roots:
-            msg = (
-                f"{self._path}: the tenant {tenant!r} has no root; make one: interceptors keys root {tenant}"
-            )
+    def _place(self, service: str, file: Path) -> str:
+        """Give a service's key file as a grant notes it, so that it goes where the roots' file goes."""
+        store = self._store
+        where = os.path.relpath(file, store.path.parent)
+        if Path(file).resolve() == store.path.resolve():
+            msg = f"{file}: holds the roots, which a service must not have; give the service another file"
             raise ConfigurationError(msg)
-        return roots
+        for other in store.file.grants:
+            if other.file == where and other.service != service:
+                msg = f"{file}: holds the keys of {other.service!r}; give each service a file of its own"
+                raise ConfigurationError(msg)
+        return where
 
-    def _add_root(self, tenant: str, *, epoch: int, use: str) -> None:
-        root = hold_to(
-            RootEntry,
-            {
-                "tenant": tenant,
-                "epoch": epoch,
-                "root": os.urandom(32).hex(),
-                "use": use,
-                "created": int(time.time()),
-            },
-            f"{self._path}: root",
-            "give another name",
-        )
-        self._save(self._file.model_copy(update={"roots": (*self._file.roots, root)}))
-
-    def _read(self) -> RootFile:
-        return read_key_file(self._path, RootFile) if self._path.exists() else RootFile()
-
-    def _save(self, file: RootFile) -> None:
-        write_key_file(self._path, file)
-        self._file = file
-
-    def _write(self, services: Iterable[str]) -> None:
-        failed: list[str] = []
-        for service in sorted(services):
-            file = next(grant.file for grant in self._file.grants if grant.service == service)
-            try:
-                write_key_file(self._path.parent / file, _keyring(self._file, service))
-            except ConfigurationError as error:
-                failed.append(str(error))
-        if failed:
-            msg = (
-                f"{'; '.join(failed)}. The other key files are written, and {self._path} knows of the "
-                f"change; once these can be written, run: interceptors keys write"
-            )
-            raise ConfigurationError(msg)
+    def _add_root(self, tenant: str, **fields: object) -> None:
+        root = self._store.new(RootEntry, tenant=tenant, **fields)
+        self._store.save(roots=(*self._store.file.roots, root))
 
 
-def _keyring(roots: RootFile, service: str) -> KeyringFile:
-    entries: dict[tuple[str, str, int], KeyEntry] = {}
-    for grant in roots.grants:
-        if grant.service != service:
-            continue
-        for root in (root for root in roots.roots if root.tenant == grant.tenant):
-            for sender in (service, *grant.reads):
-                key = derive_sender_key(bytes.fromhex(root.root), grant.tenant, sender)
-                entries[grant.tenant, sender, root.epoch] = KeyEntry(
-                    tenant=grant.tenant,
-                    sender=sender,
-                    epoch=root.epoch,
-                    kid=key.kid.hex(),
-                    sender_key=key.key.hex(),
-                    use=root.use if sender == service else "open",
-                    revoked=key.kid.hex() in roots.revoked,
-                    created=root.created,
-                )
-    return KeyringFile(service=service, keys=tuple(entries.values()))
-
-
-def list_keys(file: KeyringFile) -> list[KeyLine]:
-    """List the keys of a key file, without key material."""
-    return [
-        KeyLine(
-            entry.tenant,
-            entry.sender,
-            entry.epoch,
-            entry.load().kid.hex(),
-            "revoked" if entry.revoked else entry.use,
-            file.service,
-        )
-        for entry in file.keys
-    ]
+def _read_before(grants: Sequence[Grant], tenant: str, reads: Sequence[str]) -> tuple[str, ...]:
+    """Give the senders whose keys a service has had for a tenant, and is granted no more."""
+    once = [name for grant in grants if grant.tenant == tenant for name in (*grant.reads, *grant.read_before)]
+    return tuple(name for name in dict.fromkeys(once) if name not in reads)

@@ -146,9 +146,11 @@ class Keyring:
 
     def refresh(self) -> None:
         """Look whether keys, their uses or revocations have changed. May block; meant for a thread apart."""
+        # Meanwhile it counts as stale: a child that is forked in the midst has to look for itself.
+        stale, self._stale = self._stale, True
         try:
-            self._stale = _ask(self._provider.refresh) or self._stale
-            revoked = _ask(self._provider.revoked)
+            self._stale = _ask(self._provider.refresh) or stale
+            revoked = _ask(frozenset, _ask(self._provider.revoked))
         except KeyProviderError as error:
             if str(error) != self._said:  # once, and not at every look
                 logger.warning("the keys were not refreshed, and those known before still hold: %s", error)
@@ -157,6 +159,7 @@ class Keyring:
         self._said = ""
         if not self._stale:
             return
+        self._revoke(revoked)
         # A key may have another use, or be gone. Those that are held are had anew here, before the old ones
         # go, so that no message meets a keyring without its key.
         keys: list[SenderKey] = []
@@ -169,6 +172,14 @@ class Keyring:
             self._sealers = {}
             self._no_sealer_until.clear()
             self._unknown_until.clear()
+
+    def _revoke(self, revoked: frozenset[bytes]) -> None:
+        """Open and seal nothing under revoked keys at once, however long it takes to have the others anew."""
+        with self._lock:
+            self.keys = KeySet(self.keys.held.values(), self.keys.revoked | revoked)
+            self._sealers = {
+                tenant: sealer for tenant, sealer in self._sealers.items() if sealer.key.kid not in revoked
+            }
 
     def _sealing_key(self, tenant: str) -> SenderKey:
         key = self._provider.sealing_key(tenant)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from interceptors.envelope import derive_sender_key
+from interceptors.envelope import SenderKey, derive_sender_key, derive_signing_key, derive_token_key
 from interceptors.errors import KeyProblem, KeyProviderError
 
 if TYPE_CHECKING:
-    from interceptors.envelope import SenderKey
+    from collections.abc import Iterator
+
+    from interceptors.envelope import TokenKey
 
 
 class MemoryKeys:
@@ -27,6 +30,7 @@ class MemoryKeys:
         """
         self.service = service
         self._roots: dict[str, bytes] = {}
+        self._tokens: dict[str, _EveryDomain] = {}
         self._keys: dict[bytes, SenderKey] = {}
         self._revoked: set[bytes] = set()
         self._changes = [0]
@@ -36,13 +40,19 @@ class MemoryKeys:
         """Give another service of the same store."""
         other = MemoryKeys(service)
         other._roots, other._keys, other._revoked = self._roots, self._keys, self._revoked
-        other._changes = self._changes
+        other._changes, other._tokens = self._changes, self._tokens
         return other
 
     def sealing_key(self, tenant: str) -> SenderKey:
         """Give this service's own key for any tenant."""
-        key = derive_sender_key(self._roots.setdefault(tenant, os.urandom(32)), tenant, self.service)
-        return self._keys.setdefault(key.kid, key)
+        root = self._roots.setdefault(tenant, os.urandom(32))
+        key = derive_sender_key(root, tenant, self.service)
+        if key.kid not in self._keys:
+            signing = derive_signing_key(root, tenant, self.service)
+            own = SenderKey(tenant, self.service, key.key, signing=signing)
+            own.tokens = self._tokens.setdefault(tenant, _EveryDomain(tenant))
+            self._keys.setdefault(key.kid, own)
+        return self._keys[key.kid]
 
     def opening_key(self, kid: bytes) -> SenderKey:
         """Give the key of any service of the store that has sealed."""
@@ -66,3 +76,23 @@ class MemoryKeys:
         """Let nothing open under a key from the next refresh on."""
         self._revoked.add(kid)
         self._changes[0] += 1
+
+
+class _EveryDomain(Mapping[str, "TokenKey"]):
+    """The token keys of a tenant for any domain, out of a random root."""
+
+    def __init__(self, tenant: str) -> None:
+        self._tenant = tenant
+        self._root = os.urandom(32)
+        self._keys: dict[str, TokenKey] = {}
+
+    def __getitem__(self, domain: str) -> TokenKey:
+        if domain not in self._keys:
+            self._keys[domain] = derive_token_key(self._root, self._tenant, domain, 1)
+        return self._keys[domain]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)

@@ -53,6 +53,7 @@ VARYING: tuple[tuple[str, str, Callable[[int], str | int]], ...] = (
     ("messaging.kafka.offset", "offset", int),
     ("messaging.batch.message_count", "batch_size", int),
     ("interceptors.queue_time_ms", "queue_time_ms", int),
+    ("messaging.message.body.size", "body_size", int),
 )
 """The attributes of which nearly every span has another value: name, field of the span, and type."""
 

@@ -32,14 +32,11 @@ class Outboxes:
             meter: what measures all spans, and never has to be waited for.
             chore: something else to do, once an interval.
         """
-        chores = iter((chore,))
-        self.meter = None if meter is None else Outbox(meter, chore=next(chores))
-        self.exporting = tuple(Outbox(sink, chore=next(chores, None)) for sink in sinks)
-        self._all = (*(() if self.meter is None else (self.meter,)), *self.exporting)
-        if not self._all:  # then there are no spans, and the thread only does the chore
-            self._all = (Outbox(MemorySink(), chore=chore),)
-        self.keeper = self._all[0]
-        """The one that does the chore."""
+        self.meter = None if meter is None else Outbox(meter, chore=chore)
+        self.exporting = tuple(Outbox(sink) for sink in sinks)
+        self.keeper = self.meter or Outbox(MemorySink(), chore=chore)
+        """The one that does the chore, and so has no sink that could keep it waiting."""
+        self._all = (self.keeper, *self.exporting)
 
     @property
     def dropped(self) -> int:

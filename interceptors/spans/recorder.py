@@ -116,6 +116,7 @@ class Recorder:
             span.verdict = receipt.verdict
             span.answer = receipt.answer
             span.consumer_group = group
+            span.body_size = receipt.body_size
             span.labels = receipt.labels or NO_LABELS
             opened = receipt.opened
             if opened is not None:

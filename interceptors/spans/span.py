@@ -95,6 +95,9 @@ class Span:
     """Between the sealing of the envelope and the processing of its message, by the clocks of both; at least
     0."""
 
+    body_size: int | None = None
+    """How many bytes the body has, where a flag asks for that."""
+
     def __repr__(self) -> str:
         """Show what is not secret."""
         return f"Span({self.operation.operation} {self.channel!r}, error_type={self.error_type!r})"

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from interceptors.audit import AuditLog, parse_entry
 from interceptors.context import new_root
 from interceptors.envelope import Binding, Candidate, Level, Opener
 from interceptors.errors import EnvelopeError
 from interceptors.keys import KeyAdministration
+from interceptors.testing.key_wrapping import MemoryWrapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,3 +92,38 @@ def in_thread() -> Iterator[Callable[..., Future[Any]]]:
     """Runs a function in a thread, and gives its future."""
     with ThreadPoolExecutor() as pool:
         yield pool.submit
+
+
+@pytest.fixture
+def wrapping() -> MemoryWrapping:
+    """What gives a wrapper by its URI; keys wrapped under one URI are not unwrapped under another one."""
+    return MemoryWrapping()
+
+
+@pytest.fixture
+def audit(tmp_path: Path) -> AuditLog:
+    """An audit log."""
+    return AuditLog(tmp_path / "audit.jsonl", actor="operator")
+
+
+@pytest.fixture
+def recorded(audit: AuditLog) -> Callable[[], list[tuple[str, dict[str, Any]]]]:
+    """Gives action and details of each record in the audit log."""
+
+    def read() -> list[tuple[str, dict[str, Any]]]:
+        if not audit.path.exists():
+            return []
+        entries = [parse_entry(line) for line in audit.path.read_bytes().splitlines()]
+        return [(entry.action, dict(entry.details)) for entry in entries]
+
+    return read
+
+
+@pytest.fixture
+def administer(tmp_path: Path, audit: AuditLog, wrapping: MemoryWrapping) -> Callable[..., KeyAdministration]:
+    """Opens the administration of `roots.json`, with the audit log and the wrapping of the test."""
+
+    def open_(clock: Callable[[], float] = lambda: 1_000_000) -> KeyAdministration:
+        return KeyAdministration(tmp_path / "roots.json", audit=audit, wrappers=wrapping, clock=clock)
+
+    return open_

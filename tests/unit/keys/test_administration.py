@@ -2,21 +2,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from interceptors.errors import ConfigurationError
+from interceptors.errors import AuditError, ConfigurationError, KeyProviderError
 from interceptors.keys import KeyAdministration, Keyring, LocalKeys
-from interceptors.keys import administration as administration_module
-from interceptors.keys.administration import list_keys
+from interceptors.keys.derivation import list_keys
 from interceptors.keys.key_file import KeyringFile, read_key_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from interceptors.audit import AuditLog
 
     Opens = Callable[[Keyring, bytes], str]
     Seal = Callable[..., bytes]
@@ -48,7 +49,7 @@ def test_a_grant_gives_the_own_key_and_those_of_the_senders_it_may_read_and_noth
         ("acme", "billing", 1, "open"),
         ("acme", "search", 1, "open"),
     }
-    assert set(json.loads(path.read_text())) == {"version", "service", "keys"}
+    assert set(json.loads(path.read_text())) == {"version", "service", "keys", "tokens"}
 
 
 def test_who_may_read_a_sender_opens_what_it_sealed_and_who_may_not_does_not(
@@ -371,24 +372,16 @@ def created(path: Path) -> dict[tuple[str, int], int | None]:
     return {(key.sender, key.epoch): key.created for key in read_key_file(path, KeyringFile).keys}
 
 
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Sets the administration's clock."""
-    return lambda seconds: monkeypatch.setattr(
-        administration_module, "time", SimpleNamespace(time=lambda: seconds)
-    )
-
-
-def test_keys_have_the_time_of_their_root(tmp_path: Path, path: Path, at: Callable[[float], None]) -> None:
-    at(1000.9)
-    administration = KeyAdministration(tmp_path / "roots.json")
+def test_keys_have_the_time_of_their_root(tmp_path: Path, path: Path) -> None:
+    now = [1000.9]
+    administration = KeyAdministration(tmp_path / "roots.json", clock=lambda: now[0])
     administration.root("acme")
-    at(2000)
+    now[0] = 2000
     administration.grant("checkout", "acme", ["billing"], path)
     assert created(path) == {("checkout", 1): 1000, ("billing", 1): 1000}
-    at(3000)
+    now[0] = 3000
     administration.rotate("acme")
-    at(4000)
+    now[0] = 4000
     administration.promote("acme")
     administration.write()
     times = {("checkout", 1): 1000, ("billing", 1): 1000, ("checkout", 2): 3000, ("billing", 2): 3000}
@@ -402,15 +395,260 @@ def test_keys_have_the_time_of_their_root(tmp_path: Path, path: Path, at: Callab
 
 
 def test_keys_of_a_root_from_before_it_was_noted_have_no_time(
-    administration: KeyAdministration, tmp_path: Path, path: Path, at: Callable[[float], None]
+    administration: KeyAdministration, tmp_path: Path, path: Path
 ) -> None:
     roots = tmp_path / "roots.json"
     old = json.loads(roots.read_text())
     del old["roots"][0]["created"]
     roots.write_text(json.dumps(old))
-    administration = KeyAdministration(roots)
+    administration = KeyAdministration(roots, clock=lambda: 3000)
     administration.grant("checkout", "acme", [], path)
     assert created(path) == {("checkout", 1): None}
-    at(3000)
     administration.rotate("acme")
     assert created(path) == {("checkout", 1): None, ("checkout", 2): 3000}
+
+
+# --- grants of tokens and signatures, and their end ---------------------------------------------------------
+
+
+def test_a_grant_names_domains_and_whether_the_service_signs(
+    administration: KeyAdministration, path: Path, tmp_path: Path
+) -> None:
+    administration.tokens.root("acme")
+    administration.grant("checkout", "acme", [], path, tokens=["customer", "customer"], signs=True)
+    administration.grant("billing", "acme", ["checkout"], tmp_path / "billing.json")
+    own = LocalKeys(path).sealing_key("acme")
+    assert own.signing is not None
+    assert set(own.tokens) == {"customer"}
+    assert LocalKeys(tmp_path / "billing.json").sealing_key("acme").signing is None
+    read = LocalKeys(tmp_path / "billing.json").opening_key(own.kid)
+    assert (read.signing, read.verification) == (None, own.signing.public)
+    # A grant replaces the one before.
+    administration.grant("checkout", "acme", [], path)
+    assert (LocalKeys(path).sealing_key("acme").signing, read_key_file(path, KeyringFile).tokens) == (
+        None,
+        (),
+    )
+
+
+def test_a_name_that_looks_like_a_spiffe_id_and_is_none_is_granted_nothing(
+    administration: KeyAdministration, path: Path
+) -> None:
+    for service, reads in (("spiffe://Example.com/a", []), ("checkout", ["spiffe://example.com/"])):
+        with pytest.raises(ConfigurationError, match="SPIFFE ID"):
+            administration.grant(service, "acme", reads, path)
+    assert not path.exists()
+
+
+def test_a_withdrawn_service_has_nothing_and_the_others_keep_theirs(
+    administration: KeyAdministration, path: Path, tmp_path: Path
+) -> None:
+    administration.root("globex")
+    for tenant in ("acme", "globex"):
+        administration.grant("checkout", tenant, [], path)
+    administration.grant("billing", "acme", ["checkout"], tmp_path / "billing.json")
+    assert administration.withdraw("checkout", "acme") == path
+    assert held(path) == {("globex", "checkout", 1, "seal")}
+    administration.withdraw("checkout")
+    assert held(path) == set()
+    assert administration.services("acme") == {"billing"}
+    assert len(held(tmp_path / "billing.json")) == 2
+    for gone in (None, "acme"):
+        with pytest.raises(ConfigurationError, match="'checkout' has no such grant"):
+            administration.withdraw("checkout", gone)
+
+
+def test_after_a_revocation_a_new_epoch_seals_at_once_past_one_that_waits(
+    administration: KeyAdministration, path: Path
+) -> None:
+    administration.grant("checkout", "acme", [], path)
+    administration.rotate("acme")
+    assert administration.rotate("acme", now=True) == 3
+    assert administration.roots() == [("acme", 1, "open"), ("acme", 2, "open"), ("acme", 3, "seal")]
+    assert held(path) == {
+        ("acme", "checkout", epoch, "seal" if epoch == 3 else "open") for epoch in (1, 2, 3)
+    }
+    assert administration.rotate("acme", now=True) == 4
+
+
+def test_what_a_service_could_read_once_is_remembered(administration: KeyAdministration, path: Path) -> None:
+    administration.root("globex")
+    for reads in (["a", "b"], ["b", "c"], ["c"], ["a"]):
+        administration.grant("checkout", "acme", reads, path)
+    administration.grant("checkout", "globex", ["d"], path)
+    grants = {grant.tenant: grant for grant in administration.grants("checkout")}
+    assert (grants["acme"].reads, set(grants["acme"].read_before)) == (("a",), {"b", "c"})
+    assert grants["globex"].read_before == ()
+
+
+# --- wrapped at rest ----------------------------------------------------------------------------------------
+
+
+def secrets_in(path: Path) -> list[str]:
+    """All 32-byte values in a file."""
+    verify = {key.get("verify_key") for key in json.loads(path.read_text()).get("keys", ())}
+    return [text for text in re.findall(r"[0-9a-f]{64}", path.read_text()) if text not in verify]
+
+
+def test_roots_and_keys_may_be_wrapped_from_the_beginning(
+    administer: Any, tmp_path: Path, path: Path, wrapping: Any
+) -> None:
+    administration = administer()
+    administration.root("acme", "fake:roots")
+    administration.root("globex")
+    with pytest.raises(ConfigurationError, match="are wrapped by fake:roots; run: interceptors keys rewrap"):
+        administration.root("initech", "fake:other")
+    administration.tokens.root("acme")
+    administration.grant("checkout", "acme", [], path, tokens=["a"], signs=True, wrapping="fake:checkout")
+    administration.grant("checkout", "globex", [], path)  # the file has one wrapping
+    administration.rotate("acme")
+    administration.promote("acme")
+    assert secrets_in(tmp_path / "roots.json") == secrets_in(path) == []
+    key = LocalKeys(path, wrapping).sealing_key("acme")
+    assert key.signing is not None
+    assert set(key.tokens) == {"a"}
+    assert LocalKeys(path, wrapping).sealing_key("globex").tenant == "globex"
+    administer().revoke(key.kid.hex())
+    assert LocalKeys(path, wrapping).revoked() == {key.kid}
+
+
+def test_a_file_is_moved_to_a_wrapping_key_and_to_another_one(
+    administer: Any, tmp_path: Path, path: Path, wrapping: Any
+) -> None:
+    administration = administer()
+    administration.root("acme")
+    administration.tokens.root("acme")
+    administration.grant("checkout", "acme", [], path, tokens=["a"])
+    before = LocalKeys(path).sealing_key("acme")
+    for uri in ("fake:first", "fake:second"):
+        administer().rewrap(uri)
+        administer().rewrap(uri, "checkout")
+        assert secrets_in(tmp_path / "roots.json") == secrets_in(path) == []
+        assert json.loads((tmp_path / "roots.json").read_text())["wrapping"] == uri
+        after = LocalKeys(path, wrapping).sealing_key("acme")
+        assert (after, after.tokens) == (before, before.tokens)
+        administer().write()
+        assert LocalKeys(path, wrapping).sealing_key("acme") == before
+    with pytest.raises(ConfigurationError, match="'billing' has no grant"):
+        administer().rewrap("fake:third", "billing")
+
+
+def test_while_the_wrapping_key_is_away_nothing_changes(
+    administer: Any, tmp_path: Path, path: Path, wrapping: Any
+) -> None:
+    administration = administer()
+    administration.root("acme", "fake:roots")
+    administration.grant("checkout", "acme", [], path)
+    before = ((tmp_path / "roots.json").read_bytes(), path.read_bytes())
+    wrapping.away = True
+    calls: list[Callable[[], object]] = [
+        lambda: administer().rotate("acme"),
+        lambda: administer().rewrap("fake:other"),
+        lambda: administer().rewrap("fake:other", "checkout"),
+        lambda: administer().grant("checkout", "acme", ["billing"], path),
+    ]
+    for call in calls:
+        with pytest.raises(KeyProviderError):
+            call()
+    assert ((tmp_path / "roots.json").read_bytes(), path.read_bytes()) == before
+
+
+# --- the audit log ------------------------------------------------------------------------------------------
+
+
+def changes(administration: KeyAdministration, path: Path) -> list[tuple[str, Callable[[], object]]]:
+    """Each change, with the action that it is recorded as."""
+    return [
+        ("keys.root", lambda: administration.root("initech")),
+        ("keys.grant", lambda: administration.grant("checkout", "acme", ["billing"], path)),
+        ("keys.rotate", lambda: administration.rotate("acme")),
+        ("keys.promote", lambda: administration.promote("acme")),
+        ("keys.destroy", lambda: administration.destroy("acme", 1)),
+        ("keys.revoke", lambda: administration.revoke(administration.keys()[0].kid)),
+        ("keys.write", administration.write),
+        ("keys.rewrap", lambda: administration.rewrap("fake:roots")),
+        ("keys.rewrap", lambda: administration.rewrap("fake:checkout", "checkout")),
+        ("keys.withdraw", lambda: administration.withdraw("checkout")),
+    ]
+
+
+def test_each_change_is_recorded_and_no_record_holds_a_key(
+    administer: Any, tmp_path: Path, path: Path, recorded: Callable[[], Any], audit: AuditLog
+) -> None:
+    administration = administer()
+    administration.root("acme")
+    administration.grant("checkout", "acme", [], path, signs=True)
+    secrets: set[str] = set()
+    for action, change in changes(administration, path):
+        before = len(recorded())
+        secrets.update(secrets_in(tmp_path / "roots.json"), secrets_in(path))
+        change()
+        secrets.update(secrets_in(tmp_path / "roots.json"), secrets_in(path))
+        assert [found for found, _ in recorded()[before:]] == [action]
+    how = {"signs": False, "reads": ["billing"], "tokens": [], "wrapping": "none"}
+    whose = {"service": "checkout", "tenant": "acme"} | how
+    assert ("keys.grant", whose) in recorded()
+    assert ("keys.destroy", {"tenant": "acme", "epoch": 1}) in recorded()
+    assert ("keys.withdraw", {"service": "checkout", "tenants": ["acme"]}) in recorded()
+    assert len(secrets) == 8
+    text = audit.path.read_text()
+    assert [secret for secret in secrets if secret in text] == []
+
+
+def test_what_can_not_be_recorded_is_not_done(
+    administer: Any, tmp_path: Path, path: Path, audit: AuditLog
+) -> None:
+    administration = administer()
+    administration.root("acme")
+    administration.grant("checkout", "acme", [], path)
+    roots = tmp_path / "roots.json"
+    for number, (action, change) in enumerate(changes(administration, path)):
+        log = audit.path.read_bytes()
+        before = (roots.read_bytes(), path.read_bytes())
+        audit.path.unlink()
+        audit.path.mkdir()
+        with pytest.raises(AuditError):
+            change()
+        assert (roots.read_bytes(), path.read_bytes()) == before, (number, action)
+        audit.path.rmdir()
+        audit.path.write_bytes(log)
+        change()
+
+
+def test_a_change_that_failed_is_on_record_as_that(
+    administer: Any, tmp_path: Path, recorded: Callable[[], Any]
+) -> None:
+    administration = administer()
+    administration.root("acme")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="can't be written"):
+        administration.grant("checkout", "acme", [], tmp_path / "file" / "keys.json")
+    assert recorded()[-1] == ("keys.grant", {"record": 1, "error": "ConfigurationError"})
+
+
+def test_without_a_token_root_no_domain_is_granted(administration: KeyAdministration, path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="make one: interceptors keys token-root acme"):
+        administration.grant("checkout", "acme", [], path, tokens=["customer"])
+    assert not path.exists()
+
+
+def test_a_sender_or_all_that_a_service_held_is_revoked(
+    administration: KeyAdministration, path: Path, tmp_path: Path
+) -> None:
+    administration.grant("checkout", "acme", [], path)
+    administration.grant("billing", "acme", ["checkout"], tmp_path / "billing.json")
+    listing = administration.keys()
+    kids = {line.sender: line.kid for line in listing}
+    assert administration.revoke_sender("checkout", "acme", reason="a test") == [kids["checkout"]]
+    assert LocalKeys(path).revoked() == {bytes.fromhex(kids["checkout"])}
+    assert set(administration.revoke_service("billing", reason="a test")) == set(kids.values())
+    assert administration.services("acme") == {"checkout"}
+
+
+def test_roots_have_an_age_where_it_is_known_when_they_were_made(tmp_path: Path) -> None:
+    now = [1000]
+    administration = KeyAdministration(tmp_path / "roots.json", clock=lambda: now[0])
+    administration.root("acme")
+    now[0] = 5000
+    administration.rotate("acme")
+    assert administration.ages() == {("acme", 1): 4000, ("acme", 2): 0}

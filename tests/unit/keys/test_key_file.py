@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
 import threading
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from interceptors.envelope import SenderKey
+from interceptors.envelope.token_key import TokenKey
 from interceptors.errors import ConfigurationError
-from interceptors.keys.key_file import KeyEntry, KeyringFile, RootFile, read_key_file, write_key_file
+from interceptors.keys.key_file import KeyEntry, KeyringFile, TokenEntry, read_key_file, write_key_file
+from interceptors.keys.root_file import RootFile
+from interceptors.signatures import SigningKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 KEY = "5e" * 32
@@ -194,3 +199,114 @@ def test_a_time_that_is_none_is_refused(path: Path, created: object) -> None:
     private(path, json.dumps({"service": "checkout", "keys": [entry]}).encode())
     with pytest.raises(ConfigurationError, match=r"keys\.json: keys\.0\.created: not as it should be"):
         read_key_file(path, KeyringFile)
+
+
+# --- wrapped keys, keys for signatures and for tokens -------------------------------------------------------
+
+WRAPPED = base64.b64encode(b"wrapped").decode()
+ROOT = bytes(range(32))
+
+
+def entry(**fields: Any) -> KeyEntry:
+    return KeyEntry(tenant="acme", sender="checkout", **fields)
+
+
+def unwrap(wrapped: bytes, context: Mapping[str, str]) -> bytes:
+    """Gives a key that only the right context gives."""
+    assert wrapped == b"wrapped"
+    return sha256(json.dumps(dict(context), sort_keys=True).encode()).digest()
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({}, "in clear or wrapped, and not both"),
+        ({"sender_key": KEY, "wrapped_key": WRAPPED, "kid": "00" * 16}, "in clear or wrapped, and not both"),
+        (
+            {"sender_key": KEY, "signing_key": KEY, "wrapped_signing_key": WRAPPED},
+            "in clear or wrapped, and not both",
+        ),
+        ({"wrapped_key": WRAPPED}, "a wrapped key without its kid"),
+        ({"wrapped_key": "d3Jh*", "kid": "00" * 16}, "not base64"),
+        ({"wrapped_key": "d3J", "kid": "00" * 16}, "not base64"),
+    ],
+)
+def test_a_key_stands_there_once_and_can_be_told_from_others(
+    path: Path, fields: dict[str, str], problem: str
+) -> None:
+    content = {"service": "checkout", "keys": [{"tenant": "acme", "sender": "checkout", **fields}]}
+    with pytest.raises(ConfigurationError, match=rf"keys\.0.*: .*({problem})") as raised:
+        read_key_file(private(path, json.dumps(content).encode()), KeyringFile)
+    assert KEY not in str(raised.value)
+
+
+def test_a_wrapped_key_is_unwrapped_as_what_it_is() -> None:
+    context = {"kind": "sender key", "tenant": "acme", "sender": "checkout", "epoch": "3"}
+    key = SenderKey("acme", "checkout", unwrap(b"wrapped", context))
+    wrapped = entry(wrapped_key=WRAPPED, kid=key.kid.hex(), epoch=3)
+    assert wrapped.load(unwrap) == key
+    assert wrapped.committed_kid() == key.kid.hex()
+    with pytest.raises(ConfigurationError, match="is not that of its key"):
+        wrapped.model_copy(update={"epoch": 4}).load(unwrap)
+    with pytest.raises(ConfigurationError, match="the sender key is wrapped; give what unwraps it"):
+        wrapped.load()
+
+
+def test_the_kid_of_a_key_in_clear_is_the_one_that_it_commits_to() -> None:
+    assert (
+        entry(sender_key=KEY).committed_kid() == SenderKey("acme", "checkout", bytes.fromhex(KEY)).kid.hex()
+    )
+    with pytest.raises(ConfigurationError, match="is not that of its key"):
+        entry(sender_key=KEY, kid="00" * 16).committed_kid()
+
+
+def test_keys_for_signatures_are_given_with_the_key() -> None:
+    signing = SigningKey(ROOT)
+    public = signing.public.raw.hex()
+    own = entry(sender_key=KEY, signing_key=ROOT.hex(), verify_key=public).load()
+    assert own.signing is not None
+    assert own.signing.public == own.verification == signing.public
+    others = entry(sender_key=KEY, verify_key=public).load()
+    assert (others.signing, others.verification) == (None, signing.public)
+    plain = entry(sender_key=KEY).load()
+    assert (plain.signing, plain.verification) == (None, None)
+    with pytest.raises(ValueError, match="not the one that goes with the signing key"):
+        entry(sender_key=KEY, signing_key=ROOT.hex(), verify_key="00" * 32).load()
+
+
+def test_a_wrapped_signing_key_is_not_unwrapped_as_a_sender_key() -> None:
+    seeds: list[str] = []
+
+    def note(wrapped: bytes, context: Mapping[str, str]) -> bytes:
+        seeds.append(context["kind"])
+        return unwrap(wrapped, context)
+
+    key = entry(sender_key=KEY, wrapped_signing_key=WRAPPED).load(note)
+    assert (key.signing is not None, seeds) == (True, ["signing key"])
+
+
+def test_a_token_key_is_given_in_clear_or_unwrapped() -> None:
+    whose = {"tenant": "acme", "domain": "customer", "version": 2}
+    plain = TokenEntry.model_validate(whose | {"key": KEY})
+    assert plain.load() == TokenKey("acme", "customer", 2, bytes.fromhex(KEY))
+    context = {"kind": "token key", "tenant": "acme", "domain": "customer", "version": "2"}
+    wrapped = TokenEntry.model_validate(whose | {"wrapped_key": WRAPPED})
+    assert wrapped.load(unwrap).key == unwrap(b"wrapped", context)
+    with pytest.raises(ConfigurationError, match="the token key is wrapped"):
+        wrapped.load()
+
+
+@pytest.mark.parametrize("secrets", [{}, {"key": KEY, "wrapped_key": WRAPPED}], ids=["none", "both"])
+def test_a_token_key_stands_there_once(path: Path, secrets: dict[str, str]) -> None:
+    token = {"tenant": "acme", "domain": "customer", "version": 1, **secrets}
+    content = json.dumps({"service": "checkout", "tokens": [token]}).encode()
+    with pytest.raises(ConfigurationError, match=r"tokens\.0: .* in clear or wrapped"):
+        read_key_file(private(path, content), KeyringFile)
+
+
+def test_no_repr_shows_a_key() -> None:
+    tokens = (TokenEntry(tenant="acme", domain="customer", version=1, key=KEY),)
+    keys = (entry(sender_key=KEY, signing_key=KEY), entry(wrapped_key=WRAPPED, kid="00" * 16))
+    shown = repr(KeyringFile(service="checkout", keys=keys, tokens=tokens))
+    assert KEY not in shown
+    assert WRAPPED not in shown

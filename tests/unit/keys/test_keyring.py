@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from threading import Barrier
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -402,3 +403,52 @@ def test_the_keys_that_seal_are_those_of_the_tenants_that_were_asked_for() -> No
     for tenant in ("acme", "globex", "acme"):
         keyring.sealer(tenant, NOW)
     assert keyring.sealing_keys() == [store.sealing_key("acme"), store.sealing_key("globex")]
+
+
+def test_a_revocation_does_not_wait_for_the_other_keys_to_be_had_anew(
+    store: MemoryKeys, seal: Any, opens: Any, in_thread: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = Keyring(store)
+    envelope = seal(keyring)
+    unharmed = seal(keyring, "globex")
+    asked, answer = threading.Event(), threading.Event()
+    had = store.opening_key
+
+    def slow(kid: bytes) -> Any:
+        asked.set()
+        assert answer.wait(30)
+        return had(kid)
+
+    monkeypatch.setattr(store, "opening_key", slow)
+    store.revoke(envelope[2:18])
+    refreshing = in_thread(keyring.refresh)
+    assert asked.wait(30)
+    assert opens(keyring, envelope) == "revoked key"
+    assert keyring.sealer("acme", NOW) is None
+    assert unharmed[2:18] in keyring.keys.held
+    assert not refreshing.done()
+    answer.set()
+    refreshing.result(30)
+    assert opens(keyring, envelope) == "revoked key"
+
+
+def test_a_child_that_is_forked_while_a_change_is_told_looks_for_itself() -> None:
+    class Forking(MemoryKeys):
+        """Tells of a change, and then its thread is gone, as a child's is whose parent forks there."""
+
+        def refresh(self) -> bool:
+            if super().refresh():
+                raise SystemExit
+            return False
+
+    store = Forking("checkout")
+    keyring = Keyring(store)
+    sealer = keyring.sealer("acme", NOW)
+    assert sealer is not None
+    store.revoke(sealer.key.kid)
+    with pytest.raises(SystemExit):
+        keyring.refresh()
+    keyring.after_fork()
+    keyring.refresh()
+    assert keyring.keys.revoked == {sealer.key.kid}
+    assert keyring.sealer("acme", NOW) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -157,3 +158,129 @@ def test_a_broken_file_keeps_the_last_good_keys_until_it_is_mended(
     key_file(entry(sender_key=OTHER))
     assert keys.refresh()
     assert kid_of(keys) != good
+
+
+def token_entry(**fields: Any) -> dict[str, Any]:
+    return {"tenant": "acme", "domain": "customer", "version": 2, "key": "33" * 32, **fields}
+
+
+def test_two_services_with_a_domain_s_key_make_the_same_tokens(key_file: KeyFile, entry: Entry) -> None:
+    tokens = [token_entry(), token_entry(version=1, key="44" * 32, use="former")]
+    checkout = LocalKeys(key_file(entry(), tokens=tokens))
+    mine = checkout.tokenizer("acme", "customer").tokens("7")
+    assert checkout.sealing_key("acme").tokens["customer"].digest(b"7") == mine.current.value
+    billing = LocalKeys(key_file(entry(sender="billing"), service="billing", tokens=tokens))
+
+    assert billing.tokenizer("acme", "customer").tokens("7") == mine
+    assert [token.version for token in (mine.current, *mine.former)] == [2, 1]
+    assert billing.tokenizer("acme", "customer", class_="personal.email").class_ == "personal.email"
+
+
+@pytest.mark.parametrize(("tenant", "domain"), [("acme", "employee"), ("globex", "customer")])
+def test_without_a_token_key_there_is_no_tokenizer(
+    key_file: KeyFile, entry: Entry, tenant: str, domain: str
+) -> None:
+    keys = LocalKeys(key_file(entry(), tokens=[token_entry()]))
+    with pytest.raises(KeyProviderError, match=rf"grant checkout --tenant {tenant} --tokens {domain}"):
+        keys.tokenizer(tenant, domain)
+    assert domain not in keys.sealing_key("acme").tokens or tenant != "acme"
+
+
+def test_keys_that_are_asked_for_are_those_of_the_file_as_it_is_by_now(
+    key_file: KeyFile, entry: Entry
+) -> None:
+    """Nobody may have refreshed since it was made: a service that has been idle has no thread for that."""
+    keys = LocalKeys(key_file(entry()))
+    kid = kid_of(keys)
+    key_file(entry(revoked=True))
+    with pytest.raises(KeyProviderError, match="no sealing key"):
+        keys.sealing_key("acme")
+    assert keys.revoked() == {kid}
+    key_file(entry(sender_key=OTHER))
+    with pytest.raises(KeyProviderError, match="no key with the kid"):
+        keys.opening_key(kid)
+
+
+def test_of_a_file_that_is_broken_by_now_only_what_was_held_is_given(key_file: KeyFile, entry: Entry) -> None:
+    path = key_file(entry())
+    keys = LocalKeys(path)
+    path.write_text("{")
+    assert keys.opening_key(kid_of(keys)).sender == "checkout"
+    with pytest.raises(KeyProviderError) as raised:
+        keys.opening_key(UNKNOWN)
+    assert raised.value.retryable
+
+
+# --- wrapped keys -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wrapped(administer: Any, tmp_path: Path) -> Path:
+    """The key file of `checkout`, wrapped, with a token key; it may read `billing`."""
+    administration = administer()
+    administration.root("acme")
+    administration.tokens.root("acme")
+    path = tmp_path / "wrapped.json"
+    administration.grant("checkout", "acme", ["billing"], path, tokens=["customer"], wrapping="fake:checkout")
+    return path
+
+
+def test_a_wrapped_key_is_unwrapped_when_it_is_asked_for_and_not_before(wrapped: Path, wrapping: Any) -> None:
+    wrapping.away = True
+    keys = LocalKeys(wrapped, wrapping)
+    assert (keys.service, keys.revoked(), keys.refresh()) == ("checkout", frozenset(), False)
+    with pytest.raises(KeyProviderError) as raised:
+        keys.sealing_key("acme")
+    assert raised.value.retryable
+    wrapping.away = False
+    key = keys.sealing_key("acme")
+    assert (key.tenant, key.sender, set(key.tokens)) == ("acme", "checkout", {"customer"})
+    assert keys.opening_key(key.kid) == key
+
+
+def test_one_wrapper_serves_until_the_file_names_another_one(
+    wrapped: Path, wrapping: Any, administer: Any
+) -> None:
+    keys = LocalKeys(wrapped, wrapping)
+    before = kid_of(keys)
+    wrapping.uris.clear()
+    for uri in ("fake:checkout", "fake:checkout", "fake:other"):
+        administer().rewrap(uri, "checkout")
+        wrapping.uris.clear()
+        assert keys.refresh()
+        assert kid_of(keys) == before
+    assert wrapping.uris == ["fake:other"]
+
+
+def test_a_revoked_key_is_not_unwrapped_any_more(wrapped: Path, wrapping: Any, administer: Any) -> None:
+    keys = LocalKeys(wrapped, wrapping)
+    kid = kid_of(keys)
+    administer().revoke(kid.hex())
+    assert keys.refresh()
+    unwraps = wrapping.unwraps
+    with pytest.raises(KeyProviderError, match="is revoked, and not unwrapped any more") as raised:
+        keys.opening_key(kid)
+    assert raised.value.problem is KeyProblem.DENIED
+    assert keys.revoked() == {kid}
+    assert wrapping.unwraps == unwraps
+
+
+def test_what_unwraps_to_another_key_is_refused_without_a_word_of_it(wrapped: Path, wrapping: Any) -> None:
+    content = json.loads(wrapped.read_text())
+    own = next(key for key in content["keys"] if key["use"] == "seal")
+    own["kid"] = "00" * 16
+    wrapped.write_text(json.dumps(content))
+    with pytest.raises(KeyProviderError, match="not what it should be when unwrapped; grant") as raised:
+        LocalKeys(wrapped, wrapping).sealing_key("acme")
+    assert raised.value.problem is KeyProblem.DENIED
+    assert raised.value.__context__ is None
+
+
+def test_a_wrapped_key_in_a_file_that_does_not_say_by_what_is_refused(wrapped: Path, wrapping: Any) -> None:
+    content = json.loads(wrapped.read_text())
+    del content["wrapping"]
+    wrapped.write_text(json.dumps(content))
+    with pytest.raises(
+        ConfigurationError, match=r"keys\.0: the key is wrapped, and the file does not say by"
+    ):
+        LocalKeys(wrapped, wrapping)

@@ -642,7 +642,7 @@ def export_held(tracing: Tracing, collector: Collector, late: Answer) -> None:
 
 
 def exporting(tracing: Tracing) -> threading.Thread:
-    thread = tracing._outboxes.keeper._thread
+    thread = tracing._outboxes.exporting[0]._thread
     assert isinstance(thread, threading.Thread)
     return thread
 
