@@ -13,23 +13,26 @@ import time
 from collections import defaultdict
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.context import child_of
 from interceptors.envelope import KeySet, Level, Opener, Sealer
 from interceptors.errors import ConfigurationError, KeyProviderError, MissingExtraError
-from interceptors.keys import LocalKeys
-from interceptors.keys.administration import KeyLine, list_keys
+from interceptors.keys.configured import local_keys
+from interceptors.keys.derivation import KeyLine, list_keys
 from interceptors.keys.key_file import KeyringFile, read_key_file
+from interceptors.keys.wrapping import key_wrapper
 from interceptors.message import Message
 from interceptors.pipeline import on_receive, on_send
 from interceptors.policy import Accept, Channel, Emit, Policy, PolicyDocument, compile_policy
-from interceptors.policy.document import ChannelEntry, Match
-from interceptors.policy.yaml_document import parse_document
+from interceptors.policy.governance_document import written
+from interceptors.policy.rules import ChannelEntry, Match
 from interceptors.replay import ReplayWindow, Verdict
 from interceptors.scan import StdlibEngine, best_engine
-from interceptors.tracing.configuration import Configuration, read_configuration, read_text
+from interceptors.tracing.building import audit_log, policy_file
+from interceptors.tracing.configuration import Configuration, read_configuration
 from interceptors.tracing.export import sinks_of
 
 if TYPE_CHECKING:
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
 
     from interceptors.envelope import SenderKey
     from interceptors.tracing.export import Export
+    from interceptors.tracing.policy_file import PolicyRead
 
+_SOON_MS = 14 * 24 * 3600 * 1000
 _TIMEOUT_S = 5.0
 # Kafka's ApiVersions request, version 0: size, key, version, correlation id, no client id.
 _API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 0, -1)
@@ -97,19 +102,49 @@ def _files(configuration: Configuration) -> Iterator[Check]:
     except (ConfigurationError, KeyProviderError) as error:
         yield Check(Status.WRONG, f"keys: {error}")
     else:
-        yield Check(Status.OK, f"keys: {configuration.keys}: seals under {key.kid.hex()}; keys: {len(lines)}")
+        text = f"keys: {configuration.keys.file}: seals under {key.kid.hex()}; keys: {len(lines)}"
+        yield Check(Status.OK, text)
     try:
-        document = parse_document(
-            PolicyDocument, read_text(Path(configuration.policy), "interceptors init"), configuration.policy
-        )
-        compile_policy(document, configuration.policy)
+        file = policy_file(configuration, "the configuration")
+        now = time.time_ns() // 1_000_000
+        read = file.read(now)
     except ConfigurationError as error:
         yield Check(Status.WRONG, f"policy: {error}")
     else:
-        yield Check(Status.OK, f"policy: {configuration.policy}: channels: {len(document.channels)}")
+        document = read.document
+        signed = f"; serial {document.serial}, signed by {', '.join(read.signers)}" if read.signers else ""
+        yield Check(Status.OK, f"policy: {configuration.policy}: channels: {len(document.channels)}{signed}")
+        yield from _ends(configuration, read, now)
         yield from _channels(document, configuration, lines, key)
         yield from _engine(document)
+    yield from _audit(configuration)
     yield from _export(configuration)
+
+
+def _ends(configuration: Configuration, read: PolicyRead, now: int) -> Iterator[Check]:
+    """Tell when the policy and the exceptions that are in force end."""
+    expires = read.document.expires
+    if expires is not None and now >= expires:
+        text = f"policy: expired {written(expires)}, which counts where it has to be signed; sign a new one"
+        yield Check(Status.WARNING, text)
+    elif expires is not None and expires - now < _SOON_MS:
+        text = f"policy: expires {written(expires)}, and no service starts on it then; sign a new one"
+        yield Check(Status.WARNING, text)
+    for entry in read.exceptions(configuration.environment, now):
+        text = f"exception {entry.id} on {', '.join(entry.channels)}: ends {written(entry.expires)}"
+        soon = entry.expires - now < _SOON_MS
+        remedy = "; see that what it is for is done by then" if soon else ""
+        yield Check(Status.WARNING if soon else Status.NOTE, text + remedy)
+
+
+def _audit(configuration: Configuration) -> Iterator[Check]:
+    """Tell whether the audit log can be written."""
+    try:
+        log = audit_log(configuration)
+    except ConfigurationError as error:
+        yield Check(Status.WRONG, f"audit: {error}")
+    else:
+        yield from [] if log is None else [_writable("audit", log.path)]
 
 
 def _engine(document: PolicyDocument) -> Iterator[Check]:
@@ -131,13 +166,9 @@ def _keys(configuration: Configuration) -> tuple[list[KeyLine], SenderKey]:
         KeyProviderError: the service's own key is not there.
     """
     service, tenant = configuration.service, configuration.tenant
-    provider = LocalKeys(configuration.keys)
-    lines = list_keys(read_key_file(Path(configuration.keys), KeyringFile))
-    if provider.service != service:
-        raise ConfigurationError(
-            f"{configuration.keys}: holds the keys of {provider.service!r}, and this is {service!r}; "
-            f"run: interceptors keys grant {service} --tenant {tenant}"
-        )
+    keys = configuration.keys
+    provider = local_keys(keys.file, service, "keys", partial(key_wrapper, settings=keys))
+    lines = list_keys(read_key_file(Path(keys.file), KeyringFile))
     try:
         return lines, provider.sealing_key(tenant)
     except KeyProviderError:
@@ -145,7 +176,7 @@ def _keys(configuration: Configuration) -> tuple[list[KeyLine], SenderKey]:
         if not revoked:
             raise
         raise ConfigurationError(
-            f"{configuration.keys}: the key {revoked[-1].kid}, which should seal for {tenant!r}, is revoked; "
+            f"{keys.file}: the key {revoked[-1].kid}, which should seal for {tenant!r}, is revoked; "
             f"run: interceptors keys rotate {tenant}, and then: interceptors keys promote {tenant}"
         ) from None
 
@@ -252,7 +283,7 @@ def _unreadable(channel: Channel, configuration: Configuration, lines: list[KeyL
     reads = " ".join(f"--reads {sender}" for sender in sorted((readable | unreadable) - {service}))
     text = (
         f"no valid key of {', '.join(map(repr, sorted(unreadable)))}; if this service consumes here, run: "
-        f"interceptors keys grant {service} --tenant {tenant} {reads} --out {configuration.keys}"
+        f"interceptors keys grant {service} --tenant {tenant} {reads} --out {configuration.keys.file}"
     )
     return [Check(Status.WARNING, text)]
 
@@ -294,7 +325,7 @@ def _export(configuration: Configuration) -> Iterator[Check]:
         text = "export: no spans are recorded; name a place under `export`: `file`, `otlp` or `bus`"
         yield Check(Status.WARNING, text)
     if export.file is not None:
-        yield _export_file(Path(export.file.path))
+        yield _writable("export", Path(export.file.path))
     for name in ("otlp", "bus"):
         if getattr(export, name) is not None:
             others = dict.fromkeys({"file", "otlp", "bus"} - {name})
@@ -313,7 +344,7 @@ def _export_elsewhere(name: str, export: Export, configuration: Configuration) -
     return Check(Status.OK, f"export: {name}: holds; no connection was tried")
 
 
-def _export_file(path: Path) -> Check:
+def _writable(what: str, path: Path) -> Check:
     # Only looked at: a file that the service's user has not made may be one that it can't write to.
     if path.exists():
         writable = path.is_file() and os.access(path, os.W_OK)
@@ -321,9 +352,9 @@ def _export_file(path: Path) -> Check:
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         writable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
     if writable:
-        return Check(Status.OK, f"export: {path}: can be written")
+        return Check(Status.OK, f"{what}: {path}: can be written")
     return Check(
-        Status.WRONG, f"export: {path}: can't be written; let this user write it, or name another place"
+        Status.WRONG, f"{what}: {path}: can't be written; let this user write it, or name another place"
     )
 
 

@@ -6,6 +6,7 @@ of a channel (`policy`).
 
 from __future__ import annotations
 
+import contextlib
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,3 +73,18 @@ def bounded_id(name: str) -> str:
     if len(name) <= _LONGEST_ID:
         return name
     return sha256(name.encode(errors="surrogatepass")).hexdigest()
+
+
+def size_of(body: object) -> int | None:
+    """Tell how large a body is.
+
+    Args:
+        body: as a message has it.
+
+    Returns:
+        How many bytes travel; None where it is not bytes yet, or a view that was released.
+    """
+    with contextlib.suppress(ValueError):
+        if isinstance(body, (bytes, bytearray, memoryview)):
+            return memoryview(body).nbytes
+    return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from interceptors.policy.span_rules import Held
+    from interceptors.policy.span_rules import Held, SpanPolicy
     from interceptors.tracing import Tracing
 
 logger = logging.getLogger("interceptors")
@@ -45,13 +45,20 @@ class Scrubber:
             tracing: whose policy and counts these are.
             what: is scrubbed, in the words of a log line.
         """
-        self.policy = tracing.policy.spans
+        self._in_force = tracing.in_force
         # So that no export and no span waits for it.
         _ = self.policy.inspector
         self._counts = tracing.counts
         self._what = what
-        self._scopes: BoundedMap[InstrumentationScope, InstrumentationScope] = BoundedMap(_SCOPES)
-        self._resource: tuple[Resource, Resource] | None = None
+        self._scopes: BoundedMap[InstrumentationScope, tuple[SpanPolicy, InstrumentationScope]] = BoundedMap(
+            _SCOPES
+        )
+        self._resource: tuple[SpanPolicy, Resource, Resource] | None = None
+
+    @property
+    def policy(self) -> SpanPolicy:
+        """What leaves, by the policy that is in force."""
+        return self._in_force.policy.spans
 
     def scrubbed(self, recorded: Iterable[Recorded], scrub: Callable[[Recorded], Scrubbed]) -> list[Scrubbed]:
         """Scrub, and leave out what can't be.
@@ -85,27 +92,28 @@ class Scrubber:
 
     def resource(self, resource: Resource) -> Resource:
         """Give what leaves of a resource; nearly always it is the same one."""
-        known = self._resource
-        if known is None or known[0] is not resource:
-            held = self._counted(self.policy.resource(resource.attributes))
+        known, policy = self._resource, self.policy
+        if known is None or known[0] is not policy or known[1] is not resource:
+            held = self._counted(policy.resource(resource.attributes))
             scrubbed = Resource(held.kept, _fitting(SCHEMA_URL, resource.schema_url))
-            known = self._resource = (resource, scrubbed)
-        return known[1]
+            known = self._resource = (policy, resource, scrubbed)
+        return known[2]
 
     def scope(self, scope: InstrumentationScope | None) -> InstrumentationScope | None:
         """Give what leaves of an instrumentation scope; a name that isn't known becomes an empty one."""
         if scope is None:
             return None
-        known = self._scopes.get(scope)
-        if known is None:
-            known = InstrumentationScope(
-                self.policy.scope(scope.name) or "",
+        known, policy = self._scopes.get(scope), self.policy
+        if known is None or known[0] is not policy:
+            scrubbed = InstrumentationScope(
+                policy.scope(scope.name) or "",
                 _fitting(VERSION, scope.version),
                 _fitting(SCHEMA_URL, scope.schema_url),
-                self.held(scope.attributes).kept,
+                self._counted(policy.attributes(scope.attributes or {})).kept,
             )
+            known = (policy, scrubbed)
             self._scopes.set(scope, known)
-        return known
+        return known[1]
 
     def _counted(self, held: Held) -> Held:
         for class_ in held.found:

@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints, model_validator
 
 from interceptors.errors import ConfigurationError
 from interceptors.keys.collector_key import read_collector_key
-from interceptors.policy.document import Name
 from interceptors.policy.quantities import Duration
+from interceptors.policy.rules import Name
 from interceptors.policy.yaml_document import DocumentModel
 from interceptors.spans import JsonLinesSink
 

@@ -43,6 +43,14 @@ class Findings:
         self._tally.held_back += _held_back(channel, screened)
         if screened.blocked:
             self._counts["blocked"] += 1
+        if screened.masked:
+            self._counts["masked, with no token key"] += screened.masked
+            if self._is_news(channel.name, "sent", "masked"):
+                logger.warning(
+                    "channel %r: there is no token key for what is to be tokenized, so that it is masked; "
+                    "others like it are only counted",
+                    channel.name,
+                )
         if screened.kept:
             self._counts["found where nothing can be replaced"] += screened.kept
             if self._is_news(channel.name, "sent", "kept"):
@@ -92,7 +100,7 @@ def _action(channel: Channel, finding: Finding, direction: str) -> Action:
     """Tell what becomes of a finding."""
     if channel.payload is None or direction == "received":
         return Action.OBSERVE
-    return channel.payload.actions[finding.detector]
+    return channel.payload.decide(finding).action or Action.OBSERVE
 
 
 def _held_back(channel: Channel, screened: Screened) -> int:

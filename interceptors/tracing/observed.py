@@ -93,6 +93,12 @@ class _Observers:
                 "Identifiers that the policy does not declare, by class and by what became of them.",
             ),
             ("interceptors.spans.dropped", self._dropped, "{span}", "Spans that were lost."),
+            (
+                "interceptors.policy.refused",
+                self._refused,
+                "{policy}",
+                "Policies that were not taken up, since they are not trusted or don't hold.",
+            ),
         )
         for name, callback, unit, description in counters:
             meter.create_observable_counter(name, [callback], unit, description)
@@ -104,6 +110,13 @@ class _Observers:
         )
         meter.create_observable_gauge(
             "interceptors.key.age", [self._ages], "s", "Age of the keys that messages are sealed with."
+        )
+
+        meter.create_observable_gauge(
+            "interceptors.policy.serial",
+            [self._serial],
+            "1",
+            "The serial of the policy that is in force: of several services, the lowest.",
         )
 
     def _living(self) -> list[Source]:
@@ -124,6 +137,13 @@ class _Observers:
 
     def _dropped(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(sum(source.dropped() for source in self._living()))]
+
+    def _refused(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(sum(source.tally.policies_refused for source in self._living()))]
+
+    def _serial(self, _: CallbackOptions) -> Iterable[Observation]:
+        known = [serial for source in self._living() if (serial := source.tally.policy_serial) is not None]
+        return [Observation(min(known))] if known else []
 
     def _coverage(self, _: CallbackOptions) -> Iterable[Observation]:
         living = self._living()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
+    from openfeature.client import OpenFeatureClient
     from opentelemetry.metrics import MeterProvider
 
     from interceptors.spans import SpanSink
@@ -23,3 +24,6 @@ class Options(TypedDict, total=False):
     meter_provider: MeterProvider | None
     """Whose meter the metrics are recorded by. Without one it is OpenTelemetry's global one, where that has
     been set when the tracing is made; else nothing is measured."""
+    flags: OpenFeatureClient | None
+    """A client of OpenFeature's, whose flags turn on what the policy's `enhancements` let them. Without one
+    all of those are off."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from interceptors.bounded import BoundedMap
 from interceptors.context import child_of
 from interceptors.envelope import Opener
+from interceptors.message import size_of
 from interceptors.pipeline import on_receive, on_received
 from interceptors.replay import ReplayWindow, Verdict
 from interceptors.spans import Origin
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from interceptors.keys import Keyring
     from interceptors.message import Message
     from interceptors.pipeline import Receipt
-    from interceptors.policy import Policy
     from interceptors.spans import Operation, Recorder
     from interceptors.tracing.hooks import Labelling
+    from interceptors.tracing.in_force import InForce
     from interceptors.tracing.tally import Tally
 
 logger = logging.getLogger("interceptors")
@@ -37,7 +38,7 @@ class Receiver:
 
     def __init__(  # noqa: PLR0917 - the parts, given once
         self,
-        policy: Policy,
+        in_force: InForce,
         keyring: Keyring,
         labelling: Labelling,
         recorder: Recorder,
@@ -49,7 +50,7 @@ class Receiver:
         """Take the parts.
 
         Args:
-            policy: the rules.
+            in_force: the rules.
             keyring: the keys.
             labelling: lets the application add to what travelled with a trace.
             recorder: makes the spans.
@@ -60,7 +61,7 @@ class Receiver:
         self._labelling = labelling
         self._recorder = recorder
         self._tenant = tenant
-        self._policy = policy
+        self._in_force = in_force
         self._keyring = keyring
         self._counts = counts
         self._tally = tally
@@ -84,7 +85,7 @@ class Receiver:
         with self._receiving:
             receipt = on_receive(
                 message,
-                policy=self._policy,
+                policy=self._in_force.at(now),
                 keys=self._keyring.keys,
                 opener=self._opener,
                 window=self._windows.get(consumer) or self._windows.setdefault(consumer, ReplayWindow()),
@@ -111,6 +112,8 @@ class Receiver:
                 receipt.channel.name,
                 receipt.answer,
             )
+        if self._in_force.verbose:
+            receipt = receipt._replace(body_size=size_of(message.body))
         if self._labelling.hooked:
             tenant = receipt.tenant or self._tenant
             offered = receipt.labels or {}

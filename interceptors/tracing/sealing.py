@@ -35,27 +35,28 @@ _WARNED = 256
 class Sealing:
     """Makes the envelopes of one service."""
 
-    def __init__(self, policy: Policy, keyring: Keyring, counts: Counter[str], tally: Tally) -> None:
+    def __init__(self, keyring: Keyring, counts: Counter[str], tally: Tally) -> None:
         """Take the parts.
 
         Args:
-            policy: the rules.
             keyring: the keys.
             counts: where it is counted what went without an envelope, and which labels were left out.
             tally: where findings are counted for the metrics.
         """
-        self._policy = policy
         self._keyring = keyring
         self._counts = counts
         self._findings = Findings(counts, tally)
         self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
 
-    def seal(self, message: Message, context: TraceContext, tenant: str, now: int) -> Outgoing:
+    def seal(
+        self, message: Message, context: TraceContext, policy: Policy, tenant: str, now: int
+    ) -> Outgoing:
         """Make the envelope for a message.
 
         Args:
             message: what is about to be sent.
             context: what the envelope is to carry.
+            policy: the rules.
             tenant: whose message it is.
             now: milliseconds since the epoch.
 
@@ -66,7 +67,7 @@ class Sealing:
         outgoing = on_send(
             message,
             context=context,
-            policy=self._policy,
+            policy=policy,
             sealer=sealer,
             now=now,
             ticks=time.perf_counter_ns,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.context import get_current
 
 from interceptors.context import child_of, current, current_baggage, current_tenant, left_behind, retry_of
+from interceptors.message import size_of
 from interceptors.spans import Operation, Origin
 from interceptors.spans.recorder import link_to
 from interceptors.tracing.scopes import OpenSpan, Sending
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from interceptors.context import TraceContext
     from interceptors.message import Message
     from interceptors.pipeline import Outgoing
-    from interceptors.policy import Channel, Policy
+    from interceptors.policy import Channel
     from interceptors.spans import Recorder, Span
     from interceptors.tracing.hooks import Labelling
+    from interceptors.tracing.in_force import InForce
     from interceptors.tracing.sealing import Sealing
 
 _NS_PER_MS = 1_000_000
@@ -33,7 +35,7 @@ class Sender:
 
     def __init__(
         self,
-        policy: Policy,
+        in_force: InForce,
         sealing: Sealing,
         recorder: Recorder,
         labelling: Labelling,
@@ -44,14 +46,14 @@ class Sender:
         """Take the parts.
 
         Args:
-            policy: the rules.
+            in_force: the rules.
             sealing: makes the envelopes.
             recorder: makes the spans.
             labelling: decides what travels with a trace.
             clock: nanoseconds since the epoch.
             tenant: whose messages these are where nothing else says so.
         """
-        self._policy = policy
+        self._in_force = in_force
         self._sealing = sealing
         self._recorder = recorder
         self._labelling = labelling
@@ -64,21 +66,24 @@ class Sender:
         parent = current(context)
         tenant = current_tenant(context) or self._tenant
         left = None if parent is not None else left_behind(context)
-        if not self._policy.labelled:
+        if not self._in_force.labelled:
             return Origin(tenant, parent, left=left)
         return Origin(tenant, parent, current_baggage(context), left)
 
     def send(self, message: Message, attempt: TraceContext | None) -> Sending:
         """Seal the trace of a message, and open its span; see `Tracing.send`."""
         started = self._clock()
+        now = started // _NS_PER_MS
+        policy = self._in_force.at(now)
         origin = self.origin()
-        channel = self._policy.channels(message.system, message.destination)[0]
+        channel = policy.channels(message.system, message.destination)[0]
         context = self._context(message, channel, origin)
         carried = context if attempt is None else retry_of(attempt, context)
-        outgoing = self._sealing.seal(message, carried, origin.tenant, started // _NS_PER_MS)
+        outgoing = self._sealing.seal(message, carried, policy, origin.tenant, now)
         span = None
         if outgoing.traced:
             span = self._recorder.sending(Operation.SEND, message.system, channel, context, origin, started)
+            self._say_more(span, outgoing, message)
         sending = Sending(outgoing, message, span, self._recorder.end)
         if outgoing.screened is not None:
             refuse_blocked([outgoing], [sending])
@@ -90,20 +95,24 @@ class Sender:
         if parent is None:
             return None
         tenant = current_tenant(otel_context) or self._tenant
-        channel = self._policy.channels(message.system, message.destination)[0]
+        now = self._clock() // _NS_PER_MS
+        policy = self._in_force.at(now)
+        channel = policy.channels(message.system, message.destination)[0]
         labels = self._labelling.labels(message, channel, tenant, current_baggage(otel_context))
         carried = parent._replace(labels=labels)
-        return self._sealing.seal(message, carried, tenant, self._clock() // _NS_PER_MS).envelope
+        return self._sealing.seal(message, carried, policy, tenant, now).envelope
 
     def send_batch(self, messages: Sequence[tuple[Message, Origin]]) -> tuple[list[Outgoing], list[OpenSpan]]:
         """Seal the traces of messages that are sent as one; see `Tracing.send_batch`."""
         started = self._clock()
+        now = started // _NS_PER_MS
+        policy = self._in_force.at(now)
         batch: list[Outgoing] = []
         groups: dict[tuple[str, bytes | None], _Group] = {}
         for message, origin in messages:
-            channel = self._policy.channels(message.system, message.destination)[0]
+            channel = policy.channels(message.system, message.destination)[0]
             context = self._context(message, channel, origin)
-            outgoing = self._sealing.seal(message, context, origin.tenant, started // _NS_PER_MS)
+            outgoing = self._sealing.seal(message, context, policy, origin.tenant, now)
             batch.append(outgoing)
             if not outgoing.traced:
                 continue
@@ -116,6 +125,7 @@ class Sender:
                 Operation.CREATE, message.system, channel, context, origin, started
             )
             if created is not None:
+                self._say_more(created, outgoing, message)
                 self._recorder.end(created, None)
                 group.created.append(context)
         spans = [self._batch_span(group, started) for group in groups.values() if group.created]
@@ -134,6 +144,11 @@ class Sender:
             span.links += tuple(map(link_to, sampled))
             span.batch_size = group.size
         return span
+
+    def _say_more(self, span: Span | None, outgoing: Outgoing, message: Message) -> None:
+        """Have the span of a message say how large it is, where a flag asks for that."""
+        if self._in_force.verbose and span is not None:
+            span.body_size = size_of(outgoing.sent(message)[0])
 
     def _context(self, message: Message, channel: Channel, origin: Origin) -> TraceContext:
         """Give the context of the span of a message, with the labels that travel."""

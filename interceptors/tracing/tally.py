@@ -30,6 +30,12 @@ class Names:
         self._most = most + len(self._known)
         self._other = other
 
+    def admit(self, names: Iterable[str]) -> None:
+        """Let further names through in any case."""
+        further = set(names) - self._known
+        self._most += len(further)
+        self._known |= further
+
     def of(self, name: str) -> str:
         """Give the name, or what stands for it."""
         if name not in self._known:
@@ -48,6 +54,8 @@ class Tally:
         findings: by channel, direction, class and action.
         found: how many identifiers were found in messages that were about to be sent.
         held_back: how many of those did not leave.
+        policy_serial: of the policy that is in force, where it has one.
+        policies_refused: how many others were not taken up.
     """
 
     def __init__(self, listed: Iterable[str] = ()) -> None:
@@ -61,6 +69,8 @@ class Tally:
         self.findings: Counter[tuple[str, str, str, Action]] = Counter()
         self.found = 0
         self.held_back = 0
+        self.policy_serial: int | None = None
+        self.policies_refused = 0
 
     def receive(self, system: str, channel: str, verdict: str) -> None:
         """Count a message that was received."""

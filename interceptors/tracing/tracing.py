@@ -12,22 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from interceptors.context import Scope, current_tenant
-from interceptors.envelope import kid_of
-from interceptors.errors import ConfigurationError
+from interceptors.envelope import check_sender_name, kid_of
 from interceptors.keys import Keyring
-from interceptors.policy import Emit, Policy, check_policy
-from interceptors.policy.yaml_document import validate_document
+from interceptors.policy import Emit
 from interceptors.spans import Origin, Outboxes, Recorder
 from interceptors.spans.outbox import weakly
-from interceptors.tracing.configuration import (
-    PRODUCTION,
-    development_keys,
-    local_keys,
-    named,
-    read_configuration,
-    read_policy,
-)
+from interceptors.tracing.building import parts_for_development, parts_of_file
+from interceptors.tracing.configuration import named
 from interceptors.tracing.export import Export, sinks_of
+from interceptors.tracing.flags import Flags
+from interceptors.tracing.governing import Governing
 from interceptors.tracing.hooks import Labelling
 from interceptors.tracing.metrics import metrics_of
 from interceptors.tracing.receiver import Receiver
@@ -39,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from openfeature.client import OpenFeatureClient
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
 
@@ -46,6 +41,7 @@ if TYPE_CHECKING:
     from interceptors.keys import KeyProvider, MemoryKeys
     from interceptors.message import Message
     from interceptors.pipeline import Outgoing, Receipt
+    from interceptors.policy import Policy
     from interceptors.spans import Operation, SpanSink
     from interceptors.tracing.hooks import Hook
     from interceptors.tracing.options import Options
@@ -62,10 +58,11 @@ class Tracing:
 
     Attributes:
         service: the service's name.
-        policy: the compiled policy.
+        in_force: which policy holds, whatever the time; `policy` is the one that holds now.
+        audit: the audit log that the configuration names, if it names one.
         counts: how often something went otherwise than it should: labels left out, messages that went
             without an envelope (by reason), verdicts other than fresh, messages rejected, deserializers
-            and hooks that failed, what was scrubbed off the SDK's spans.
+            and hooks that failed, what was scrubbed off the SDK's spans, policies that were refused.
     """
 
     def __init__(
@@ -73,7 +70,7 @@ class Tracing:
         *,
         service: str,
         tenant: str,
-        policy: Policy,
+        policy: Policy | Governing,
         keys: KeyProvider,
         environment: str = "development",
         export: Export | None = None,
@@ -82,13 +79,14 @@ class Tracing:
         on_send: Hook | None = None,
         on_receive: Hook | None = None,
         meter_provider: MeterProvider | None = None,
+        flags: OpenFeatureClient | None = None,
     ) -> None:
         """Wire the parts. Most programs use `from_file` or `for_development`.
 
         Args:
             service: the service's name.
             tenant: whose messages these are where nothing else says so.
-            policy: the compiled policy.
+            policy: the compiled policy, which then holds at all times, or what keeps one up to date.
             keys: where the service's keys come from.
             environment: the deployment environment.
             export: where spans go; nowhere, and none are recorded, where neither it nor a `sink` says.
@@ -97,33 +95,42 @@ class Tracing:
             on_send: as there.
             on_receive: as there.
             meter_provider: as there.
+            flags: as there.
 
         Raises:
-            ConfigurationError: the service's or the tenant's name is empty.
+            ConfigurationError: the service's or the tenant's name is empty, or the service's looks like a
+                SPIFFE ID and is none.
             KeyProviderError: the keys can't be had.
         """
-        self.service = named("service", service)
-        self.policy = policy
+        self.service = check_sender_name(named("service", service))
+        governing = policy if isinstance(policy, Governing) else Governing.of_policy(policy, clock)
+        self._governing = governing
+        self.in_force = governing.in_force
+        self.audit = governing.audit
         self.counts: Counter[str] = Counter()
         self._tenant = named("tenant", tenant)
         self._clock = clock
         self._keyring = Keyring(keys)
-        tally = Tally(policy.names)
-        sealing = Sealing(policy, self._keyring, self.counts, tally)
+        tally = Tally(self.policy.names)
+        asking = None
+        if flags is not None:
+            asking = Flags(flags, service=service, environment=environment, tenant=tenant)
+        governing.begin(self.counts, tally, asking)
+        sealing = Sealing(self._keyring, self.counts, tally)
         if sink is None:
             seal = partial(sealing.seal_batch, tenant=tenant, clock=clock)
             sinks = sinks_of(export or Export(), service=service, environment=environment, seal=seal)
         else:
             sinks = [sink]
         meter = metrics_of(self, meter_provider, tally, self._keyring.sealing_keys, clock)
-        self._outboxes = Outboxes(sinks, meter=meter, chore=self._keyring.refresh)
+        self._outboxes = Outboxes(sinks, meter=meter, chore=partial(_chores, self._keyring, governing))
         self._recorder = Recorder(service, self._outboxes.exporting, clock, meter=self._outboxes.meter)
         labelling = Labelling(on_receive, self.counts)
         self._receiver = Receiver(
-            policy, self._keyring, labelling, self._recorder, self.counts, tally, tenant=tenant
+            self.in_force, self._keyring, labelling, self._recorder, self.counts, tally, tenant=tenant
         )
         labelling = Labelling(on_send, self.counts)
-        self._sender = Sender(policy, sealing, self._recorder, labelling, clock, tenant=tenant)
+        self._sender = Sender(self.in_force, sealing, self._recorder, labelling, clock, tenant=tenant)
         os.register_at_fork(after_in_child=weakly(self._in_child))
         atexit.register(weakly(self.close))
 
@@ -141,17 +148,8 @@ class Tracing:
         Raises:
             ConfigurationError: a file is missing or does not hold; the text names file, place and remedy.
         """
-        found = read_configuration(Path(path))
-        keys = local_keys(found.keys, found.service, f"{path}: keys")
-        return cls(
-            service=found.service,
-            tenant=found.tenant,
-            policy=read_policy(Path(found.policy)),
-            keys=keys,
-            environment=found.environment,
-            export=found.export,
-            **options,
-        )
+        parts = parts_of_file(Path(path), options.get("meter_provider"))
+        return cls(**parts._asdict(), **options)
 
     @classmethod
     def for_development(
@@ -183,24 +181,8 @@ class Tracing:
             ConfigurationError: the environment is production, here or in `INTERCEPTORS_ENVIRONMENT`; or an
                 argument does not hold.
         """
-        named = (environment, os.environ.get("INTERCEPTORS_ENVIRONMENT", ""))
-        if any(name.casefold().startswith(PRODUCTION) for name in named):
-            msg = "for_development is refused where the environment is production; use Tracing.from_file"
-            raise ConfigurationError(msg)
-        if isinstance(policy, (str, Path)):
-            compiled = read_policy(Path(policy))
-        else:
-            compiled = check_policy({"version": 1} | dict(policy or {}), "policy")
-        parsed = validate_document(Export, dict(export or {}), "export")
-        return cls(
-            service=service,
-            tenant=tenant,
-            policy=compiled,
-            keys=development_keys(keys, service),
-            environment=environment,
-            export=parsed,
-            **options,
-        )
+        parts = parts_for_development(service, tenant, environment, keys, policy, export)
+        return cls(**parts._asdict(), **options)
 
     @contextlib.contextmanager
     def tenant(self, name: str) -> Iterator[None]:
@@ -389,6 +371,11 @@ class Tracing:
         """
         return self._receiver.settle(operation, system, receipt, processing)
 
+    @property
+    def policy(self) -> Policy:
+        """The compiled policy that holds now."""
+        return self.in_force.policy
+
     def now(self) -> int:
         """Give the time, in nanoseconds since the epoch, by the clock that spans are timed with."""
         return self._clock()
@@ -396,3 +383,11 @@ class Tracing:
     def _in_child(self) -> None:
         self._receiver.in_child()
         self._keyring.after_fork()
+        self._governing.in_child()
+
+
+def _chores(keyring: Keyring, governing: Governing) -> None:
+    try:
+        keyring.refresh()
+    finally:
+        governing.look_aside()

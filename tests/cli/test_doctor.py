@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interceptors.keys import LocalKeys
+from interceptors.keys.signing_key import write_signing_key
+from interceptors.signatures import SigningKey
 from interceptors.testing.embedded_kafka import EmbeddedKafka
 
 if TYPE_CHECKING:
@@ -447,3 +449,77 @@ def test_without_its_extra_it_says_what_to_install(spawn: Callable[..., Complete
     result = spawn("doctor", "--kafka", "localhost:9092", without=("aiokafka",))
     assert (result.returncode, result.stderr) == (1, "")
     assert result.stdout.splitlines()[-1].endswith("pip install 'interceptors[kafka]'")
+
+
+# --- trust, and what ends -----------------------------------------------------------------------------------
+
+
+def at(days: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 86400))
+
+
+def excepted(days: float) -> str:
+    return (
+        "channels: [{name: orders, match: {kafka: [orders]}}]\n"
+        "exceptions: [{id: EX-1, reason: a migration, requested_by: payments, approved_by: security, "
+        f"channels: [orders], expires: '{at(days)}', rules: {{max_age: 9d}}}}]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "warned", "noted"),
+    [
+        (f"expires: '{at(3)}'\n", ["policy: expires "], []),
+        (f"expires: '{at(-1)}'\n", ["policy: expired "], []),
+        (f"expires: '{at(100)}'\n", [], []),
+        (excepted(3), ["exception EX-1 on orders: ends "], []),
+        (excepted(100), [], ["exception EX-1 on orders: ends "]),
+        (excepted(-1), [], []),
+    ],
+    ids=["expires-soon", "expired", "expires-late", "exception-ends-soon", "exception", "exception-over"],
+)
+def test_what_ends_soon_is_said(
+    starter: Path, invoke: Callable[..., Result], text: str, warned: list[str], noted: list[str]
+) -> None:
+    write_policy(starter, text)
+    result = invoke("doctor", starter)
+    for status, expected in (("warning", warned), ("note", noted)):
+        found = [line for line in lines(result, status) if line.startswith(("policy: ", "exception "))]
+        assert len(found) == len(expected)
+        assert all(line.startswith(begin) for line, begin in zip(found, expected, strict=True))
+
+
+def test_it_says_by_whom_the_policy_is_signed_and_refuses_what_the_service_would(
+    starter: Path, invoke: Callable[..., Result]
+) -> None:
+    folder = starter.parent
+    write_signing_key(folder / "alice.key", SigningKey(bytes(32)))
+    invoke(
+        "policy", "trust", "--policy", folder / "alice.pub", "--threshold", 1, "--out", folder / "trust.yaml"
+    )
+    with starter.open("a", encoding="utf-8") as file:
+        file.write("trust: trust.yaml\n")
+    (wrong,) = lines(invoke("doctor", starter), "wrong")
+    assert wrong.startswith("policy: ")
+    assert "policy.yaml: not signed" in wrong
+
+    write_policy(starter, "serial: 7\n")
+    policy = folder / "policy.yaml"
+    invoke("policy", "sign", policy, "--key", folder / "alice.key", "--out", policy)
+    result = invoke("doctor", starter)
+    assert any(line.endswith("; serial 7, signed by alice") for line in lines(result, "ok"))
+    assert not policy.with_name("policy.yaml.seen").exists()
+
+
+def test_an_audit_log_that_can_not_be_written_is_wrong(starter: Path, invoke: Callable[..., Result]) -> None:
+    with starter.open("a", encoding="utf-8") as file:
+        file.write("audit: {log: audit.jsonl}\n")
+    log = starter.parent / "audit.jsonl"
+    assert f"audit: {log}: can be written" in lines(invoke("doctor", starter), "ok")
+    log.mkdir()
+    assert any(
+        line.startswith(f"audit: {log}: can't be written")
+        for line in lines(invoke("doctor", starter), "wrong")
+    )
+    replace(starter, "{log: audit.jsonl}", "{log: other.jsonl, key: missing.key}")
+    assert any("missing.key: can't be read" in line for line in lines(invoke("doctor", starter), "wrong"))

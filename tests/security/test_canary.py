@@ -29,7 +29,8 @@ from interceptors.envelope import (
     header_bytes,
 )
 from interceptors.keys import KeyAdministration, Keyring, LocalKeys, MemoryKeys
-from interceptors.keys.key_file import KeyringFile, RootFile, read_key_file
+from interceptors.keys.key_file import KeyringFile, read_key_file
+from interceptors.keys.root_file import RootFile
 from interceptors.message import Message
 from interceptors.policy import check_policy, parse_policy
 from interceptors.spans import JsonLinesSink, MemorySink, Operation, to_otlp_json
@@ -385,7 +386,8 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     roots, keys = tmp_path / "roots.json", tmp_path / "keys.json"
     administration = KeyAdministration(roots)
     administration.root("acme")
-    administration.grant("checkout", "acme", ["billing"], keys)
+    administration.tokens.root("acme")
+    administration.grant("checkout", "acme", ["billing"], keys, signs=True, tokens=["customer"])
     administration.rotate("acme")
     return roots, keys
 
@@ -395,27 +397,32 @@ def secrets_of(*files: Path) -> list[bytes]:
     return [
         bytes.fromhex(secret)
         for file in files
-        for secret in re.findall(r'"(?:root|sender_key)": *"([0-9a-f]{64})"', file.read_text())
+        for secret in re.findall(
+            r'"(?:root|sender_key|signing_key|key)": *"([0-9a-f]{64})"', file.read_text()
+        )
     ]
 
 
 def test_no_repr_shows_a_key(files: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     secrets = secrets_of(*files)
-    assert len(secrets) == 6
+    assert len(secrets) == 10
     local, memory = LocalKeys(files[1]), MemoryKeys("checkout")
     keyring = Keyring(local)
     sealer = keyring.sealer("acme", NOW)
     assert sealer is not None
-    sealer.seal(new_root(), Level.CHANNEL, Binding("orders"), NOW)
-    secrets.append(memory.sealing_key("acme").key)
+    sealer.seal(new_root(), Level.CHANNEL, Binding("orders"), NOW, signed=True)
+    own = memory.sealing_key("acme")
+    assert own.signing is not None
+    secrets += [own.key, own.signing.seed(), own.tokens["customer"].key, memory._tokens["acme"]._root]
     secrets += memory._roots.values()
     roots, keys = read_key_file(files[0], RootFile), read_key_file(files[1], KeyringFile)
     administration = KeyAdministration(files[0])
     shown: list[object] = [local, memory, memory._keys, keyring, keyring.keys, keyring.keys.held]
-    shown += [sealer, sealer.key, sealer.key.xaes, sealer._session, Opener()]
+    shown += [sealer, sealer.key, sealer.key.xaes, sealer.key.signing, sealer._session, Opener()]
     shown += [administration, administration.keys(), administration.roots()]
-    shown += [roots, roots.roots[0], keys, keys.keys[0]]
+    shown += [roots, roots.roots[0], roots.token_roots[0], keys, keys.keys[0], keys.tokens[0]]
+    shown += [sealer.key.tokens, own.tokens, local.tokenizer("acme", "customer"), administration.tokens]
     texts = [*map(repr, shown), *map(str, shown), *caplog.messages]
     for secret in secrets:
         assert found(secret, texts) == []
@@ -448,7 +455,10 @@ def test_no_error_about_an_entry_shows_a_key(
     roots, keys = files
     for path, read, entries, name in (
         (roots, KeyAdministration, "roots", "root"),
+        (roots, KeyAdministration, "token_roots", "root"),
         (keys, LocalKeys, "keys", "sender_key"),
+        (keys, LocalKeys, "keys", "signing_key"),
+        (keys, LocalKeys, "tokens", "key"),
     ):
         document = json.loads(path.read_text())
         document[entries][0].update(spoil(name, document[entries][0][name]))

@@ -16,6 +16,7 @@ from interceptors import ConfigurationError, Tracing
 from interceptors.context import Scope, TraceContext, new_root
 from interceptors.message import Message
 from interceptors.policy import PolicyDocument
+from interceptors.policy.trust import TrustDocument
 from interceptors.policy.yaml_document import validate_document
 from interceptors.spans import JsonLinesSink, Link, Operation, Span, to_otlp_json
 from interceptors.tracing import Configuration
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
-MODELS: dict[str, type[PolicyDocument | Configuration]] = {
+MODELS: dict[str, type[PolicyDocument | Configuration | TrustDocument]] = {
     "policy": PolicyDocument,
     "configuration": Configuration,
+    "trust": TrustDocument,
 }
 CHANNEL = {"name": "orders", "match": {"kafka": ["orders"]}}
 SERVICE = {"service": "checkout", "tenant": "acme", "keys": "keys.json", "policy": "policy.yaml"}
@@ -70,7 +72,7 @@ def test_the_check_notices_what_is_not_up_to_date_and_writing_mends_it(tmp_path:
     assert generate(tmp_path, "--check").returncode == 1
 
 
-@pytest.mark.parametrize("name", ["policy", "configuration", "span"])
+@pytest.mark.parametrize("name", ["policy", "configuration", "span", "audit-record"])
 def test_each_schema_names_its_dialect_and_no_place_of_its_own(name: str) -> None:
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -184,6 +186,7 @@ FULL = {
     "tombstone": True,
     "task_name": "orders.charge",
     "queue_time_ms": 0,
+    "body_size": 0,
 }
 
 

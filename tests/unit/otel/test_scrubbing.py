@@ -29,6 +29,7 @@ from interceptors.policy.span_conventions import ATTRIBUTES, RESOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 ALICE = "alice@example.com"
 SCHEMA = "https://opentelemetry.io/schemas/1.30.0"
@@ -374,3 +375,32 @@ def test_whatever_scope_and_resource_hold_only_what_is_listed_leaves(
     assert (left.schema_url, found.resource.schema_url) == ("", "")
     assert set(found.resource.attributes or {}) <= set(RESOURCE)
     assert encode_spans([found]).SerializeToString()
+
+
+def test_what_leaves_follows_the_policy_that_is_in_force(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nspans: {attributes: [shop.plan], resource: [shop.region]}\n")
+    recorded = span(
+        attributes={"shop.plan": "free"},
+        resource=Resource({"shop.region": "eu"}),
+        instrumentation_scope=InstrumentationScope("shop", attributes={"shop.plan": "free"}),
+    )
+    exporter = InMemorySpanExporter()
+    with Tracing.for_development("checkout", policy=policy) as tracing:
+        scrubbing = ScrubbingSpanExporter(exporter, tracing)
+        scrubbing.export([recorded])
+        policy.write_text("version: 1\nserial: 2\n")
+        tracing._governing.look()
+        scrubbing.export([recorded])
+    seen = [
+        [dict(part or {}) for part in (one.attributes, one.resource.attributes, scope_of(one).attributes)]
+        for one in exporter.get_finished_spans()
+    ]
+    assert [free["shop.plan"] for free in (seen[0][0], seen[0][2])] == ["free", "free"]
+    assert seen[0][1]["shop.region"] == "eu"
+    assert not any("shop" in name for part in seen[1] for name in part)
+
+
+def scope_of(scrubbed: ReadableSpan) -> InstrumentationScope:
+    assert scrubbed.instrumentation_scope is not None
+    return scrubbed.instrumentation_scope

@@ -9,6 +9,9 @@ import pytest
 from interceptors import Tracing
 from interceptors.context import new_root
 from interceptors.keys import KeyAdministration
+from interceptors.policy.signed import PAYLOAD_TYPES
+from interceptors.policy.trust import RoleName
+from interceptors.signatures import Signed, SigningKey
 from interceptors.spans import Operation, Span
 from interceptors.tracing import Processing
 from interceptors.tracing.scopes import Current
@@ -77,3 +80,44 @@ def configuration(tmp_path: Path, administration: KeyAdministration) -> Path:
     path = tmp_path / "interceptors.yaml"
     path.write_text("service: checkout\ntenant: acme\nkeys: keys.json\npolicy: policy.yaml\n")
     return path
+
+
+class Signers:
+    """Two roles that sign policies, privacy and security, and one that signs configurations, release."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.privacy, self.security, self.release = (SigningKey(bytes([number]) * 32) for number in (1, 2, 3))
+        self.trust = folder / "trust.yaml"
+        self.trust.write_text(
+            "version: 1\n"
+            "roles:\n"
+            "  policy: {threshold: 2, keys: [privacy, security]}\n"
+            "  deployment: {threshold: 1, keys: [release]}\n"
+            "keys:\n"
+            f"  privacy: {{public: '{self.privacy.public.raw.hex()}'}}\n"
+            f"  security: {{public: '{self.security.public.raw.hex()}'}}\n"
+            f"  release: {{public: '{self.release.public.raw.hex()}'}}\n"
+        )
+        self.policy = folder / "policy.yaml"
+
+    def sign(self, text: str, *keys: SigningKey, role: RoleName = RoleName.POLICY) -> str:
+        """Give a text as its signed file: a policy by privacy and security, if nothing else is said."""
+        signed = Signed(text.encode(), PAYLOAD_TYPES[role], ())
+        for key in keys or (self.privacy, self.security):
+            signed = signed.by(key)
+        return signed.to_json()
+
+    def publish(self, text: str, *keys: SigningKey) -> None:
+        """Put a signed policy in the place of the one before."""
+        changed = self.folder / "policy.new"
+        changed.write_text(self.sign(f"version: 1\n{text}", *keys))
+        changed.replace(self.policy)
+
+
+@pytest.fixture
+def signers(tmp_path: Path) -> Signers:
+    """Those who sign, with `trust.yaml`, beside a policy of theirs whose serial is 1."""
+    signers = Signers(tmp_path)
+    signers.publish("serial: 1\n")
+    return signers

@@ -53,3 +53,14 @@ def test_what_is_blocked_kept_or_not_scanned_is_counted(
         "not scanned to the end": 2,
     }
     assert len(caplog.records) == 2
+
+
+def test_what_is_masked_for_want_of_a_key_is_counted_and_said_once(
+    findings: Findings, counts: Counter[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        findings.sent(CHANNEL, Screened(b"", (), masked=2))
+
+    assert counts == {"masked, with no token key": 4}
+    assert len(caplog.records) == 1
+    assert "no token key" in caplog.text

@@ -151,7 +151,7 @@ def test_what_the_conventions_name_is_measured_as_they_say(measured: Development
 def test_units_and_kinds_are_the_conventions_and_so_are_the_buckets(
     measured: Development, reader: Reader
 ) -> None:
-    tracing = measured(policy=BLOCKING)
+    tracing = measured(policy=BLOCKING | {"serial": 3})
     receive(tracing, send(tracing, Message("kafka", "orders", b'{"to": "canary@example.com"}')))
     flush(tracing)
     found = reader.metrics()
@@ -164,6 +164,8 @@ def test_units_and_kinds_are_the_conventions_and_so_are_the_buckets(
         "interceptors.findings": ("{finding}", "Sum"),
         "interceptors.redaction.coverage": ("1", "Gauge"),
         "interceptors.spans.dropped": ("{span}", "Sum"),
+        "interceptors.policy.refused": ("{policy}", "Sum"),
+        "interceptors.policy.serial": ("1", "Gauge"),
     }
     for name, metric in found.items():
         if metric.unit == "s":
@@ -231,7 +233,7 @@ def test_what_the_policy_does_not_trace_is_not_measured(measured: Development, r
     tracing = measured(policy={"default": {"emit": "none", "accept": "none"}})
     receive(tracing, send(tracing)._replace(envelopes=()))
     flush(tracing)
-    assert set(reader.metrics()) == {"interceptors.spans.dropped"}
+    assert set(reader.metrics()) == {"interceptors.spans.dropped", "interceptors.policy.refused"}
 
 
 def test_an_exemplar_leads_to_the_trace_of_what_is_sampled(measured: Development, reader: Reader) -> None:
@@ -365,12 +367,13 @@ def running() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name.startswith("interceptors")}
 
 
-def test_without_a_provider_nothing_is_measured_and_there_is_one_thread(development: Development) -> None:
+def test_without_a_provider_nothing_is_measured_and_there_are_two_threads(development: Development) -> None:
+    """One for the sink, which may be slow, and one for the keys, which must not wait for it."""
     before = running()
     tracing = development(sink=MemorySink())
     assert tracing._outboxes.meter is None
     receive(tracing, send(tracing))
-    assert len(running() - before) == 1
+    assert len(running() - before) == 2
 
 
 def test_without_one_of_its_own_a_tracing_takes_the_global_provider(

@@ -15,6 +15,7 @@ from interceptors.policy import check_policy
 from interceptors.replay import Verdict
 from interceptors.spans import Recorder
 from interceptors.tracing.hooks import Labelling
+from interceptors.tracing.in_force import InForce
 from interceptors.tracing.receiver import Receiver
 from interceptors.tracing.sealing import Sealing
 from interceptors.tracing.tally import Tally
@@ -48,7 +49,7 @@ def keyring() -> Keyring:
 @pytest.fixture
 def receiver(keyring: Keyring, counts: Counter[str]) -> Receiver:
     return Receiver(
-        POLICY,
+        InForce.always(POLICY, lambda: NOW * 10**6),
         keyring,
         Labelling(None, counts),
         Recorder("billing", [], lambda: NOW * 10**6),
@@ -61,10 +62,10 @@ def receiver(keyring: Keyring, counts: Counter[str]) -> Receiver:
 @pytest.fixture
 def sealed(keyring: Keyring) -> Callable[[str], Message]:
     """Makes messages of an exchange, as its queue has them."""
-    sealing = Sealing(POLICY, keyring, Counter(), Tally())
+    sealing = Sealing(keyring, Counter(), Tally())
 
     def make(exchange: str, queue: str = "") -> Message:
-        envelope = sealing.seal(Message("rabbitmq", exchange), new_root(), "acme", NOW).envelope
+        envelope = sealing.seal(Message("rabbitmq", exchange), new_root(), POLICY, "acme", NOW).envelope
         assert envelope is not None
         queue = queue or exchange
         return Message("rabbitmq", queue, envelopes=(envelope,), coordinate=(queue,), via=exchange)
@@ -135,7 +136,7 @@ def test_what_does_not_open_is_said_once_for_each_channel_and_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     genuine = sealed("orders")
-    altered = genuine._replace(envelopes=(b"\x12" + bytes(121),))
+    altered = genuine._replace(envelopes=(b"\x1f" + bytes(121),))
     elsewhere = sealed("orders")._replace(destination="other", via="other")
     for message in (altered, altered, elsewhere, altered, genuine):
         receiver.receive(message, consumer="c", now=NOW)

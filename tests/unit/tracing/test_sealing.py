@@ -39,15 +39,15 @@ def counts() -> Counter[str]:
 
 @pytest.fixture
 def sealing(counts: Counter[str]) -> Sealing:
-    return Sealing(POLICY, Keyring(MemoryKeys("checkout")), counts, Tally())
+    return Sealing(Keyring(MemoryKeys("checkout")), counts, Tally())
 
 
 def test_a_message_of_a_sealed_channel_gets_an_envelope_and_nothing_is_said(
     sealing: Sealing, counts: Counter[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    outgoing = sealing.seal(Message("kafka", "orders"), new_root(), "acme", NOW)
+    outgoing = sealing.seal(Message("kafka", "orders"), new_root(), POLICY, "acme", NOW)
     assert outgoing.envelope is not None
-    assert sealing.seal(Message("kafka", "silent"), new_root(), "acme", NOW).envelope is None
+    assert sealing.seal(Message("kafka", "silent"), new_root(), POLICY, "acme", NOW).envelope is None
     assert (counts, caplog.messages) == ({}, [])
 
 
@@ -57,11 +57,11 @@ def test_each_channel_and_reason_is_logged_once_and_counted_each_time(
     caplog: pytest.LogCaptureFixture,
     administration: KeyAdministration,
 ) -> None:
-    keyless = Sealing(POLICY, Keyring(LocalKeys(administration.files()[0])), counts, Tally())
+    keyless = Sealing(Keyring(LocalKeys(administration.files()[0])), counts, Tally())
     sent = [(sealing, "bound"), (keyless, "bound"), (keyless, "orders"), (keyless, "refunds")] * 2
     with caplog.at_level(logging.WARNING, "interceptors"):
         reasons = [
-            sealer.seal(Message("kafka", topic, {"not": "bytes"}), new_root(), "globex", NOW).unsealed
+            sealer.seal(Message("kafka", topic, {"not": "bytes"}), new_root(), POLICY, "globex", NOW).unsealed
             for sealer, topic in sent
         ]
     assert reasons == [Unsealed.BODY_NOT_BYTES, *[Unsealed.NO_KEY] * 3] * 2
@@ -80,5 +80,5 @@ def test_each_channel_and_reason_is_logged_once_and_counted_each_time(
 
 def test_labels_that_are_left_out_are_counted(sealing: Sealing, counts: Counter[str]) -> None:
     labelled = new_root()._replace(labels={"": "no name", "long": "x" * 65, "region": "eu"})
-    assert sealing.seal(Message("kafka", "orders"), labelled, "acme", NOW).envelope is not None
+    assert sealing.seal(Message("kafka", "orders"), labelled, POLICY, "acme", NOW).envelope is not None
     assert counts == {"labels left out": 2}

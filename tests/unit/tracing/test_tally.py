@@ -35,3 +35,10 @@ def test_what_is_received_and_what_is_found_share_the_channels() -> None:
         ("listed", "sent", "personal.email", Action.REDACT): 1,
         (OTHER_CHANNELS, "sent", "personal.email", Action.REDACT): 2,
     }
+
+
+def test_names_that_are_listed_later_take_no_place_either() -> None:
+    names = Names(1, "(other)", ["x"])
+    assert [names.of(name) for name in ("a", "y")] == ["a", "(other)"]
+    names.admit(["x", "y"])
+    assert [names.of(name) for name in ("x", "y", "a", "b")] == ["x", "y", "a", "(other)"]

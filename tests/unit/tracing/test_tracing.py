@@ -739,7 +739,7 @@ def test_a_failing_sink_costs_spans_and_is_counted(development: Development) -> 
 
 
 def test_a_full_outbox_costs_spans_and_is_counted(tracing: Tracing) -> None:
-    tracing._outboxes.keeper._capacity = 0
+    tracing._outboxes.exporting[0]._capacity = 0
     assert hand_over(tracing, tracing).verdict is Verdict.FRESH
     assert tracing.spans_dropped == 1
 
@@ -835,10 +835,11 @@ def test_a_child_seals_verifies_records_and_flushes_after_a_fork() -> None:
         message = Message("kafka", "orders")
         before = tracing.send(message).envelope
         tracing.send(message).end()  # waits, and is the parent's to export
-        locks = [tracing._receiver._receiving, tracing._keyring._lock, tracing._outboxes.keeper._draining]
+        exporting, keeper = tracing._outboxes.exporting[0], tracing._outboxes.keeper
+        locks = [tracing._receiver._receiving, tracing._keyring._lock]
+        locks += [exporting._draining, keeper._draining]
         for lock in locks:
             lock.acquire()  # as another thread of the parent may have
-        waiting = len(tracing._outboxes.keeper._waiting)
         pid = os.fork()
         if pid == 0:
             faults = []
@@ -857,7 +858,7 @@ def test_a_child_seals_verifies_records_and_flushes_after_a_fork() -> None:
                 faults.append("not flushed")
             if [span.tenant for span in sink.spans] != ["development", "acme"]:
                 faults.append(repr(sink.spans))
-            if not tracing._outboxes.keeper._thread.is_alive():
+            if not (exporting._thread.is_alive() and keeper._thread.is_alive()):
                 faults.append("no thread")
             print(faults, file=sys.stderr) if faults else None
             os._exit(len(faults))

@@ -1,0 +1,63 @@
+"""Work in a thread of its own: once at a time, and no fault of it is anybody's."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from interceptors.tracing.aside import Aside
+
+if TYPE_CHECKING:
+    import pytest
+
+DEADLINE = 30.0
+
+
+def test_work_is_done_in_another_thread_and_again() -> None:
+    threads: list[str] = []
+    aside = Aside(lambda: threads.append(threading.current_thread().name), "work")
+    assert not aside.busy
+    for _ in range(2):
+        assert aside.start(DEADLINE)
+        assert not aside.busy
+    assert threads == ["work", "work"]
+
+
+def test_work_that_hangs_is_not_begun_twice_and_nobody_waits_for_it() -> None:
+    begun, release = threading.Semaphore(0), threading.Event()
+
+    def hang() -> None:
+        begun.release()
+        release.wait(DEADLINE)
+
+    aside = Aside(hang, "work")
+    assert aside.start()
+    assert begun.acquire(timeout=DEADLINE)
+    assert aside.busy
+    assert not aside.start(DEADLINE)
+    assert not begun.acquire(blocking=False)
+    release.set()
+    assert aside._thread is not None
+    aside._thread.join(DEADLINE)
+    assert aside.start(DEADLINE)
+
+
+def test_a_fault_is_logged_by_its_type_alone(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise OSError("CANARY")
+
+    aside = Aside(fail, "work")
+    assert aside.start(DEADLINE)
+    assert aside.start(DEADLINE)
+    assert caplog.messages == ["a background chore failed with OSError"] * 2
+    assert "CANARY" not in caplog.text
+
+
+def test_where_no_thread_can_be_started_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    aside = Aside(lambda: None, "work")
+    assert not aside.start(DEADLINE)
+    assert not aside.busy
