@@ -49,13 +49,17 @@ lint: $(VENV)/.lint ## style, types and the import map
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+.PHONY: check
+check: $(VENV)/.test $(VENV)/.wheel ## our own checks, on the demonstration's policy and sources
+	@$(BIN)/interceptors check interceptors/demo
+
 .PHONY: docs
 docs: $(VENV)/.docs ## the documentation, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 .PHONY: bench
 bench: $(VENV)/.bench $(VENV)/.wheel ## the benchmarks, one after the other
-	@for benchmark in envelope pipeline scan hop hop_rabbitmq task_celery robustness; do $(BIN)/python benchmarks/$$benchmark.py; done
+	@for benchmark in envelope pipeline scan hop hop_rabbitmq task_celery tokens audit robustness; do $(BIN)/python benchmarks/$$benchmark.py; done
 
 .PHONY: brokers
 brokers: $(VENV)/.test ## fetch what the tests' brokers run on

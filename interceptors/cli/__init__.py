@@ -13,7 +13,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from interceptors.cli import keys
+from interceptors.cli import audit, keys, policy, policy_signing, tokens
+from interceptors.cli.catalog import catalog
+from interceptors.cli.check import check
 from interceptors.cli.demo import demo
 from interceptors.cli.doctor import doctor
 from interceptors.cli.eval_ import eval_
@@ -44,11 +46,17 @@ app = typer.Typer(
 )
 app.command()(init)
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
+app.add_typer(tokens.app, name="tokens")
+policy_signing.register(policy.app)
+app.add_typer(policy.app, name="policy")
 app.command()(doctor)
 app.command("open")(open_)
 app.command()(demo)
 app.command()(scan)
 app.command("eval")(eval_)
+app.command()(check)
+app.command()(catalog)
 
 
 def _version(wanted: bool) -> None:

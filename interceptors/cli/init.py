@@ -48,6 +48,13 @@ channels:
       kafka: [orders, orders.retry, orders.dead-letter]
       # rabbitmq: [orders, orders.checkout, orders.dead-letter] # exchanges, and the queues behind them
       # celery: [orders] # queues
+    # For people, the catalog and the checks: who answers for the channel, what its data is for, and why it
+    # may be processed (GDPR, Article 6(1)); who reads it; how long what is recorded of it is kept.
+    owner: shop
+    purpose: to take an order and deliver it
+    lawful_basis: contract
+    # consumers: [billing]
+    retention: 30d
     # What producers attach: `sealed` (an envelope) or `none`.
     emit: sealed
     # What consumers do: `optional`, `required` (a message without an envelope is noted as missing),
@@ -60,6 +67,14 @@ channels:
     # binding: message
     # An older envelope is stale. Longer than the topics' retention plus the time in dead letters.
     max_age: 7d
+    # What stands where in the messages, and what becomes of it as it is sent, whatever it holds: `keep`,
+    # `tokenize`, `redact` or `drop`.
+    fields:
+      - {path: $.customer.name, class: personal.name, handling: redact}
+
+# What nobody may go below, whatever a channel says. `interceptors policy explain orders` shows what decides.
+# baseline:
+#   accept: required
 
 # What holds where a channel does not say otherwise, and for topics and queues that no channel lists.
 default:

@@ -51,6 +51,7 @@ async def on_rabbitmq(url: str, queue: str) -> AsyncIterator[Onlooker]:
     except (AMQPError, OSError) as error:
         raise unreachable("--rabbitmq", url, error) from None
     async with connection:
+        # interceptors: ignore[bus-not-traced] the onlooker is nobody's service
         channel = await connection.channel()
         exchange = await channel.declare_exchange(queue, auto_delete=True)
         copies = await channel.declare_queue(exclusive=True)
@@ -164,6 +165,7 @@ class _OnCelery:
         return list(self._seen)
 
     def _write(self, forged: Queued) -> None:
+        # interceptors: ignore[bus-without-adapter] as above
         self._connection.Producer().publish(
             forged.body,
             headers=forged.headers,

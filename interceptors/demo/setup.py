@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interceptors.keys import KeyAdministration, LocalKeys
@@ -13,7 +14,6 @@ from interceptors.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from interceptors.spans import SpanSink
 
@@ -28,33 +28,8 @@ DEADLINE_S = 60.0
 REDACTED = ("personal.email", "payment.card")
 """What the policy has taken out of the orders."""
 
-POLICY = f"""
-version: 1
-channels:
-  - name: {ORDERS}
-    match: {{kafka: ["*.{ORDERS}"]}}
-    senders: [{STOREFRONT}]
-    binding: message      # an envelope opens with its own message and no other
-    retry_window: 500ms   # short, so that the demonstration's replay need not wait two minutes
-    payload:
-      on_leak: observe
-      actions: {{{", ".join(f"{what}: redact" for what in REDACTED)}}}
-  - name: {PAYMENTS}
-    match: {{kafka: ["*.{PAYMENTS}"], rabbitmq: ["*.{PAYMENTS}"]}}
-    senders: [{CHECKOUT}]
-    binding: message
-  - name: {CHARGES}
-    match: {{celery: ["*.{CHARGES}"]}}
-    senders: [{BILLING}, {WORKER}]   # the worker sends the second task of a chain
-  - name: {BOOKINGS}
-    match: {{kafka: ["*.{BOOKINGS}"]}}
-    senders: [{WORKER}]
-  - name: {REFUNDS}
-    match: {{kafka: ["*.{REFUNDS}"]}}
-    senders: [{WORKER}]
-default:
-  accept: required
-"""
+POLICY = Path(__file__).with_name("policy.yaml")
+"""The policy, a file of its own, so that `interceptors check` reads it too."""
 
 RECEIVER = {ORDERS: CHECKOUT, PAYMENTS: BILLING, CHARGES: WORKER, BOOKINGS: LEDGER, REFUNDS: LEDGER}
 """Who receives what lies on a channel."""
@@ -104,7 +79,7 @@ class Setup:
                 administration.root(tenant)
             for service, reads in _READS.items():
                 administration.grant(service, tenant, reads, self.key_file(service))
-        policy = parse_policy(POLICY, "the demonstration's policy")
+        policy = parse_policy(POLICY.read_text(encoding="utf-8"), "the demonstration's policy")
         return {
             service: self._open.enter_context(
                 Tracing(

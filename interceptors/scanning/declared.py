@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.errors import ConfigurationError
 from interceptors.policy import PolicyDocument, compile_policy
-from interceptors.policy.document import Match
+from interceptors.policy.rules import Match
 from interceptors.policy.yaml_document import parse_document
 from interceptors.scan import Inspector, Limits
 from interceptors.tracing.configuration import read_text

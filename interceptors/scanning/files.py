@@ -9,10 +9,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.errors import MissingExtraError
+from interceptors.files import shown
 from interceptors.scan.finding import Unscanned
 from interceptors.scanning.compressed import decompressed
 from interceptors.scanning.records import HEAD, recognise, scan_stream
-from interceptors.scanning.report import Found, Problems, shown
+from interceptors.scanning.report import Found, Problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

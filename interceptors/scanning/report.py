@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from interceptors.files import shown
 from interceptors.scan.finding import Unscanned
 
 if TYPE_CHECKING:
@@ -109,8 +110,3 @@ class Problems:
         for (file, why), (first, count) in self._unscanned.items():
             remedy = _REMEDIES.get(why, "look into it by hand")
             yield (f"{shown(file)}:{first}: not scanned to the end: {why} (records: {count}); {remedy}")
-
-
-def shown(name: str) -> str:
-    """Give the name of a file so that it does nothing to a terminal, whatever is in it."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)

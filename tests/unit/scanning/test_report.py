@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from interceptors.files import shown
 from interceptors.scan import Finding, Unscanned, Validation
-from interceptors.scanning.report import Found, Problems, Tally, shown
+from interceptors.scanning.report import Found, Problems, Tally
 
 FINDING = Finding("iban", "payment.bank_account", 3, 25, Validation.CHECKSUM, "mod 97", "$.account")
 
