@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from interceptors.envelope import SenderKey
     from interceptors.keys import KeyProvider
     from interceptors.spans import Span
+
+    from .brokers.provision import Server
+    from .brokers.provision.softhsm import SoftHSM
 
 DEADLINE = 60
 """Seconds that anything may take before it is given up."""
@@ -94,6 +98,45 @@ def real_rabbitmq(real_brokers: None) -> Iterator[str]:
 def real_redis(real_brokers: None) -> Iterator[str]:
     """The URL of a real Redis."""
     yield from _real("Redis")
+
+
+@pytest.fixture(scope="session")
+def real_postgresql(real_brokers: None) -> Iterator[str]:
+    """The URL of a real PostgreSQL."""
+    yield from _real("PostgreSQL")
+
+
+@pytest.fixture(scope="session")
+def real_vault(real_brokers: None) -> Iterator[tuple[str, str]]:
+    """The URL of a real Vault or OpenBao, and a token that may do all there."""
+    from .brokers import provision  # noqa: PLC0415 - see above
+
+    for address in _real("Vault"):
+        yield address, provision.VAULT.token(os.environ)
+
+
+@pytest.fixture
+def owned_vault(real_brokers: None) -> Iterator[tuple[Server, str]]:
+    """A real, running OpenBao that this test may kill, and a token that may do all there."""
+    from .brokers import provision  # noqa: PLC0415 - see above
+
+    server = provision.new_server(provision.VAULT)
+    try:
+        server.start()
+        yield server, provision.VAULT.own_token
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def softhsm(real_brokers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHSM]:
+    """SoftHSM in this process, with one token."""
+    from .brokers.provision.softhsm import SoftHSM  # noqa: PLC0415 - see above
+
+    with pytest.MonkeyPatch.context() as patch:
+        made = SoftHSM(tmp_path_factory.mktemp("softhsm"))
+        patch.setenv("SOFTHSM2_CONF", str(made.configuration))
+        yield made
 
 
 # The library under test.

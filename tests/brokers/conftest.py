@@ -93,6 +93,12 @@ def owned_redis(_owned: Callable[[Kind], Server]) -> Server:
     return _owned(provision.REDIS)
 
 
+@pytest.fixture
+def owned_postgresql(_owned: Callable[[Kind], Server]) -> Server:
+    """A real, running PostgreSQL that this test may kill. What was committed is on its disk."""
+    return _owned(provision.POSTGRESQL)
+
+
 def _values(attributes: Iterable[KeyValue]) -> dict[str, Any]:
     """OTLP's attributes, each of them a text, a number or a truth."""
     return {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import aio_pika
+import psycopg
 import pytest
 import yaml
 from aio_pika.exceptions import ChannelNotFoundEntity
@@ -257,6 +258,19 @@ def test_two_redises_run_side_by_side(real_redis: str, owned_redis: Server, queu
         client.set(queue, b"1", ex=DEADLINE)
 
         assert (client.exists(queue), other.exists(queue)) == (1, 0)
+
+
+# PostgreSQL
+
+
+def test_what_postgresql_committed_outlives_the_process(owned_postgresql: Server, queue: str) -> None:
+    with psycopg.connect(owned_postgresql.address) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT %s::text AS name", [queue])
+
+    kill_and_start(owned_postgresql)
+
+    with psycopg.connect(owned_postgresql.address) as connection:
+        assert connection.execute("SELECT name FROM kept").fetchall() == [(queue,)]
 
 
 # How they come and go
