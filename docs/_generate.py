@@ -1,4 +1,4 @@
-"""Write the reference pages that say what the code says: both documents' forms, and the command.
+"""Write the reference pages that say what the code says: the documents' forms, and the command.
 
 `python docs/_generate.py` writes them; with `--check` it writes nothing, and exits with 1 where a page is
 another one than it would write.
@@ -17,7 +17,10 @@ import typer
 from typer.cli import get_docs_for_click
 
 from interceptors.cli import app
+from interceptors.governance.checks.job import FAMILIES
+from interceptors.governance.mutation import UNNOTICED
 from interceptors.policy import PolicyDocument
+from interceptors.policy.trust import TrustDocument
 from interceptors.scan import DETECTORS
 from interceptors.tracing import Configuration
 
@@ -74,6 +77,23 @@ default:
 ```
 """
 
+TRUST = """\
+`trust.yaml` belongs to the platform: it says whose signatures make a policy, and whose a configuration.
+[Sign policies](../howto/sign-policies.md) shows it at work; `interceptors policy trust` makes one. A key that
+is not listed here is an error, which names the nearest right one; so is a key that stands twice.
+
+```yaml title="trust.yaml"
+version: 1
+roles:
+  policy: {threshold: 2, keys: [security, privacy]}
+  deployment: {threshold: 1, keys: [release]}
+keys:
+  security: {public: keys/security.pub}
+  privacy: {public: keys/privacy.pub}
+  release: {public: keys/release.pub}
+minimum_serial: 7
+```
+"""
 
 DETECTORS_PAGE = """\
 What `interceptors scan` and a channel's [`payload`](policy.md#payloadrules) look for. A class is a family
@@ -84,6 +104,12 @@ issued), a **pattern** that nothing else has, or the **key** beside it.
 Besides these, `own_trace_id` (class `trace.context`) finds the id of the message's own trace in it, and a
 policy's `identifiers` are of class `internal` and their name. A detector marked *off* is looked for where a
 policy's `include` names it.
+"""
+CHECKS_PAGE = """\
+What [`interceptors check`](../howto/check-in-ci.md) looks for. An **error** leaks or can be forged, a
+**warning** is missing or does not do what it seems to, and a **note** should be known to who answers for it;
+each of them counts. A comment `# interceptors: ignore[rule] reason`, on the line or above it, answers for a
+finding.
 """
 PATTERNS = {"KiB": "size", "(us|": "short time", "(ms|": "duration"}
 """By what a pattern holds: what to call a text of that form."""
@@ -119,6 +145,22 @@ def example(detector: Detector) -> str:
     return "<code>" + html.escape(text).replace("|", "&#124;").replace("\n", " ") + "</code>"
 
 
+def checks() -> str:
+    """Give the page of all rules, out of their tables."""
+    parts = [f"# Checks\n\n{MARK}\n\n{CHECKS_PAGE}"]
+    for family, rules in (FAMILIES | {"Tests of a policy (`--mutate`)": (UNNOTICED,)}).items():
+        rows = [
+            f"## {family}\n",
+            "| Rule | Severity | What is wrong | Why it matters | The way out |",
+            "|---|---|---|---|---|",
+        ]
+        for rule in rules:
+            cells = (f"`{rule.id}`", rule.severity, rule.title, rule.why, rule.remedy)
+            rows.append(f"| {' | '.join(cells)} |")
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
 def type_of(schema: dict[str, Any], parts: dict[str, dict[str, Any]]) -> str:
     """Say in Markdown what a value may be.
 
@@ -134,7 +176,8 @@ def type_of(schema: dict[str, Any], parts: dict[str, dict[str, Any]]) -> str:
             words = " or ".join(type_of(option, parts) for option in options if option != {"type": "null"})
         case {"$ref": str(reference)}:
             name = reference.rpartition("/")[2]
-            words = type_of(parts[name], parts) if "enum" in parts[name] else f"[`{name}`](#{name.lower()})"
+            named = mapping(parts[name]) is not None
+            words = f"[`{name}`](#{name.lower()})" if named else type_of(parts[name], parts)
         case {"const": value}:
             words = f"`{value}`"
         case {"enum": values}:
@@ -152,6 +195,11 @@ def type_of(schema: dict[str, Any], parts: dict[str, dict[str, Any]]) -> str:
     return words
 
 
+def mapping(part: dict[str, Any]) -> dict[str, Any] | None:
+    """Give the form of a part that has keys, or may have them; None where it never does."""
+    return next((form for form in (part, *part.get("anyOf", ())) if "properties" in form), None)
+
+
 def form(title: str, intro: str, model: type[DocumentModel]) -> str:
     """Give the page of a document's form.
 
@@ -167,14 +215,15 @@ def form(title: str, intro: str, model: type[DocumentModel]) -> str:
     parts: dict[str, dict[str, Any]] = schema.pop("$defs", {})
     sections = [f"# {title}\n\n{MARK}\n\n{intro}"]
     for name, part in ({model.__name__: schema} | parts).items():
-        if "enum" in part:
+        keys = mapping(part)
+        if keys is None:
             continue
         rows = ["| Key | Value | Required | What it says |", "|---|---|---|---|"]
-        for key, value in part["properties"].items():
-            required = "yes" if key in part.get("required", []) else "no"
+        for key, value in keys["properties"].items():
+            required = "yes" if key in keys.get("required", []) else "no"
             described = " ".join(value["description"].split())
             rows.append(f"| `{key}` | {type_of(value, parts)} | {required} | {described} |")
-        sections.append(f"## `{name}`\n\n{part['description']}\n\n" + "\n".join(rows) + "\n")
+        sections.append(f"## `{name}`\n\n{keys['description']}\n\n" + "\n".join(rows) + "\n")
     return "\n".join(sections)
 
 
@@ -195,8 +244,10 @@ def main() -> int:
     pages = {
         "configuration.md": form("interceptors.yaml", CONFIGURATION, Configuration),
         "policy.md": form("policy.yaml", POLICY, PolicyDocument),
+        "trust.md": form("trust.yaml", TRUST, TrustDocument),
         "cli.md": command(),
         "detectors.md": detectors(),
+        "checks.md": checks(),
     }
     stale = 0
     for name, text in pages.items():

@@ -34,9 +34,11 @@ import yaml
 from markdown_it import MarkdownIt
 
 from interceptors.policy import parse_policy
+from interceptors.policy.trust import TrustDocument
 from interceptors.policy.yaml_document import parse_document
 from interceptors.testing.embedded_kafka import EmbeddedKafka
 from interceptors.testing.embedded_rabbitmq import EmbeddedRabbitMQ
+from interceptors.token_vault import parse_access
 from interceptors.tracing import Configuration
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ NOT_RUN = {
     "CONTRIBUTING.md": 1,
     "README.md": 1,
     "docs/howto/hook-up-celery.md": 1,
+    "docs/howto/keep-keys-in-a-kms.md": 1,
     "docs/tutorial/first-sealed-trace.md": 1,
 }
 """How many blocks of a page are not run. A new one needs a place here as well as its reason there."""
@@ -144,6 +147,10 @@ def write(block: Block) -> None:
     file.write_text(block.text, encoding="utf-8")
     if file.name == "policy.yaml":
         parse_policy(block.text, block.title)
+    elif file.name == "vault.yaml":
+        parse_access(block.text, block.title)
+    elif file.name == "trust.yaml":
+        parse_document(TrustDocument, block.text, block.title)
     elif file.suffix == ".yaml":
         parse_document(Configuration, block.text, block.title)
 
