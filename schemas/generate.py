@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the schemas of policies, configurations and trust documents, out of the models that read those.
+"""Writes the schemas of the documents that people write, out of the models that read those.
 
 `python generate.py` writes the files, `python generate.py --check` exits 1 where one is not up to date.
 `span.schema.json` is written by hand: it is the contract that `to_otlp_json` is held to.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from interceptors.policy import PolicyDocument
 from interceptors.policy.trust import TrustDocument
+from interceptors.token_vault.access import VaultDocument
 from interceptors.tracing import Configuration
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "policy.schema.json": PolicyDocument,
     "configuration.schema.json": Configuration,
     "trust.schema.json": TrustDocument,
+    "vault.schema.json": VaultDocument,
 }
 
 

@@ -19,18 +19,22 @@ from interceptors.policy import PolicyDocument
 from interceptors.policy.trust import TrustDocument
 from interceptors.policy.yaml_document import validate_document
 from interceptors.spans import JsonLinesSink, Link, Operation, Span, to_otlp_json
+from interceptors.token_vault.access import VaultDocument
 from interceptors.tracing import Configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
-MODELS: dict[str, type[PolicyDocument | Configuration | TrustDocument]] = {
+MODELS: dict[str, type[PolicyDocument | Configuration | TrustDocument | VaultDocument]] = {
     "policy": PolicyDocument,
     "configuration": Configuration,
     "trust": TrustDocument,
+    "vault": VaultDocument,
 }
 CHANNEL = {"name": "orders", "match": {"kafka": ["orders"]}}
+ROLE = {"tenants": ["acme"], "domains": ["customer"], "purposes": ["customer-request"]}
+VAULT = {"version": 1, "domains": {"customer": {}}, "roles": {"support": ROLE}}
 SERVICE = {"service": "checkout", "tenant": "acme", "keys": "keys.json", "policy": "policy.yaml"}
 
 
@@ -72,7 +76,7 @@ def test_the_check_notices_what_is_not_up_to_date_and_writing_mends_it(tmp_path:
     assert generate(tmp_path, "--check").returncode == 1
 
 
-@pytest.mark.parametrize("name", ["policy", "configuration", "span", "audit-record"])
+@pytest.mark.parametrize("name", [*MODELS, "span", "audit-record"])
 def test_each_schema_names_its_dialect_and_no_place_of_its_own(name: str) -> None:
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -114,6 +118,8 @@ def test_each_schema_names_its_dialect_and_no_place_of_its_own(name: str) -> Non
             SERVICE | {"environment": "production", "export": {"file": {"path": "spans.jsonl"}}},
         ),
         ("configuration", SERVICE | {"export": {}}),
+        ("vault", VAULT),
+        ("vault", VAULT | {"limit": {"per_minute": 6, "burst": 1}, "callers": {"desk": ["support"]}}),
     ],
 )
 def test_schema_and_code_accept(name: str, document: dict[str, Any]) -> None:
@@ -123,6 +129,9 @@ def test_schema_and_code_accept(name: str, document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "document"),
     [
+        ("vault", {"version": 1}),
+        ("vault", VAULT | {"limit": {"per_minute": 0}}),
+        ("vault", VAULT | {"roles": {"support": {"tenants": ["acme"], "domains": ["customer"]}}}),
         ("policy", {}),
         ("policy", {"version": 2}),
         ("policy", {"version": 1, "chanels": []}),
