@@ -120,11 +120,11 @@ def explain_message(payload: Payload, message: Message, layers: Layers) -> list[
         a part of it.
     """
     fields = payload.fields
-    met = [_met(rule, treatment) for rule, treatment in fields.treated(message.body, _never)]
+    met = [_met(*treated) for treated in fields.treated(message.body, _never)]
     for name, _ in message.headers:
         rule = fields.header(name)
         if rule is not None:
-            met.append(_met(rule, rule.treatment))
+            met.append(_met(rule.place, rule, rule.treatment))
     scanning = bool(payload.sampled)
     unscanned = screen(message, payload, sending=True, spent=_never, scanning=scanning).unscanned
     if unscanned is not None:
@@ -137,9 +137,9 @@ def explain_message(payload: Payload, message: Message, layers: Layers) -> list[
     return [each._replace(why=each.why or why_of(each.line, layers)) for each in met]
 
 
-def _met(rule: FieldRule, treatment: Treatment) -> Met:
+def _met(place: str, rule: FieldRule, treatment: Treatment) -> Met:
     why = "neither a text nor a number" if treatment is not rule.treatment else ""
-    return Met(rule.what, rule.place, _HANDLINGS[treatment], rule.line, why)
+    return Met(rule.what, place, _HANDLINGS[treatment], rule.line, why)
 
 
 def _found(finding: Finding, fixed: str, payload: Payload) -> Met:

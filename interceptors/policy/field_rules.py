@@ -78,8 +78,8 @@ class FieldRules:
         }
         self._in_headers = any(rule.treatment is not Treatment.KEEP for rule in self._headers.values())
 
-    def treated(self, body: object, spent: Callable[[], bool]) -> list[tuple[FieldRule, Treatment]]:
-        """Tell what becomes of each field of a body, and by which rule.
+    def treated(self, body: object, spent: Callable[[], bool]) -> list[tuple[str, FieldRule, Treatment]]:
+        """Tell what becomes of each field of a body: its place, the rule that says so, and the treatment.
 
         A value that is neither text nor number is left empty where it would be masked. What lies within a
         value that is replaced is a part of that.
@@ -88,7 +88,7 @@ class FieldRules:
         if data is None:
             return []
         treated = fields_of(data, self._paths, spent).treated(self._choose)
-        return [(self._body[place], treatment) for place, treatment in treated]
+        return [(self._body[place].place, self._body[by], treatment) for place, by, treatment in treated]
 
     def _choose(self, places: tuple[int, ...]) -> tuple[Treatment, int]:
         rule = strictest([self._body[place] for place in places])

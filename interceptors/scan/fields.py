@@ -13,9 +13,8 @@ from interceptors.scan.formats.view import never
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from interceptors.scan.formats.json_values import Choose, Tokenize, Values
+    from interceptors.scan.formats.json_values import Choose, Tokenize, Treated, Values
     from interceptors.scan.places import Paths
-    from interceptors.scan.treatment import Treatment
 
 _DEPTH = 4
 """Of documents within strings."""
@@ -34,8 +33,8 @@ class Fields(NamedTuple):
     opened: compressed.Opened | None = None
     """What the record was, before it was opened."""
 
-    def treated(self, choose: Choose) -> list[tuple[int, Treatment]]:
-        """Tell what `replaced` makes of each value: the number of the path that says so, and what it does."""
+    def treated(self, choose: Choose) -> list[Treated]:
+        """Tell what `replaced` makes of each value, by the numbers of the paths."""
         return [] if self.values is None else [*self.values.treated(choose)]
 
     def replaced(self, choose: Choose, tokenize: Tokenize) -> bytes | None:

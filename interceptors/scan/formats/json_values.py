@@ -73,6 +73,16 @@ class Value(NamedTuple):
     """How the document inside is encoded, if it is."""
 
 
+class Treated(NamedTuple):
+    """What becomes of a value."""
+
+    place: int
+    """The number of the place that means it."""
+    by: int
+    """That of the place that says what becomes of it: another one, where it lies within the value."""
+    treatment: Treatment
+
+
 class Values(NamedTuple):
     """What was found in a document."""
 
@@ -112,13 +122,14 @@ class Values(NamedTuple):
                     edits.append(Edit(value.start, value.end, _quoted(inner)))
         return spliced(self.document, edits) if edits else self.document
 
-    def treated(self, choose: Choose) -> Iterator[tuple[int, Treatment]]:
-        """Tell what `replaced` makes of each value: the place that says so, and what becomes of it."""
+    def treated(self, choose: Choose) -> Iterator[Treated]:
+        """Tell what `replaced` makes of each value."""
         for value, treatment, place in self._chosen(choose):
+            meant = place if place in value.places else next(iter(value.places), place)
             if treatment is not Treatment.KEEP and value.kind not in _TEXTS:
-                yield place, Treatment.EMPTY
+                yield Treated(meant, place, Treatment.EMPTY)
             elif value.places:
-                yield place, treatment
+                yield Treated(meant, place, treatment)
             if treatment is Treatment.KEEP and value.inside is not None:
                 yield from value.inside.treated(choose)
 

@@ -258,7 +258,7 @@ def test_an_exceptions_field_counts_instead_of_the_others_and_the_bounds() -> No
         fields=[{"path": "$.email", "class": "personal.email", "handling": "drop"}],
         exception=exception,
     )
-    ((rule, treatment),) = found.fields.treated(b'{"email": "jo@example.com"}', lambda: False)
+    ((_, rule, treatment),) = found.fields.treated(b'{"email": "jo@example.com"}', lambda: False)
     assert (rule.line, treatment) == ("exceptions[0].rules.fields[0]", Treatment.KEEP)
     assert found.declared(EMAIL)
 

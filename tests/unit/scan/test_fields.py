@@ -23,7 +23,7 @@ def masked(body: bytes) -> bytes | None:
 
 def test_a_field_of_json_is_replaced() -> None:
     assert masked(BODY) == MASKED
-    assert fields(BODY, PATHS).treated(mask) == [(0, Treatment.MASK)]
+    assert fields(BODY, PATHS).treated(mask) == [(0, 0, Treatment.MASK)]
     assert fields(BODY, PATHS).unscanned is None
 
 
@@ -63,7 +63,7 @@ def test_nothing_of_a_record_is_shown() -> None:
     found = fields(
         json.dumps({"name": "Jane", "p": json.dumps({"name": "Eve"})}).encode(), Paths(["$..name"])
     )
-    assert found.treated(mask) == [(0, Treatment.MASK)] * 2
+    assert found.treated(mask) == [(0, 0, Treatment.MASK)] * 2
     assert all(secret not in f"{found!r} {found.values!r}" for secret in ("Jane", "Eve"))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interceptors.scan import Paths, Token, Treatment
-from interceptors.scan.formats.json_values import Values, json_values
+from interceptors.scan.formats.json_values import Treated, Values, json_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,12 +219,19 @@ def test_what_becomes_of_each_value_is_told() -> None:
     told = [*found(document, "$..a", "$.b", "$.e").treated(choose)]
 
     assert told == [
-        (0, Treatment.TOKEN),
-        (1, Treatment.EMPTY),
-        (0, Treatment.EMPTY),
-        (0, Treatment.TOKEN),
-        (2, Treatment.KEEP),
+        Treated(0, 0, Treatment.TOKEN),
+        Treated(1, 1, Treatment.EMPTY),
+        Treated(0, 0, Treatment.EMPTY),
+        Treated(0, 0, Treatment.TOKEN),
+        Treated(2, 2, Treatment.KEEP),
     ]
+
+
+def test_what_lies_within_a_value_may_decide_on_all_of_it() -> None:
+    chosen = [Treatment.TOKEN, Treatment.MASK]
+    document = json.dumps({"a": {"b": "x", "c": "y"}}).encode()
+    told = [*found(document, "$.a", "$.a.b").treated(lambda places: (chosen[places[0]], places[0]))]
+    assert told == [Treated(0, 1, Treatment.EMPTY)]
 
 
 def test_where_all_stays_the_document_is_the_same_object() -> None:
