@@ -33,7 +33,7 @@ def test_a_field_of_compressed_json_is_replaced_and_packed_again() -> None:
     assert gzip.decompress(result) == MASKED
 
 
-@pytest.mark.parametrize("body", [b'{"id": 1}', gzip.compress(b'{"id": 1}'), b"", b"7", b"true"])
+@pytest.mark.parametrize("body", [b'{"id": 1}', gzip.compress(b'{"id": 1}', mtime=0), b"", b"7", b"true"])
 def test_a_body_without_the_field_is_given_back(body: bytes) -> None:
     assert masked(body) is body
     assert fields(body, PATHS).unscanned is None
