@@ -66,4 +66,4 @@ def _lock(file: BinaryIO, kind: int) -> None:
             return fcntl.flock(file, kind | fcntl.LOCK_NB)
         if time.monotonic() > deadline:
             raise AuditError(f"locked by another process for {WAIT_S:.0f} seconds")
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # flock(2) waits for ever or not at all
