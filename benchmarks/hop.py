@@ -4,7 +4,7 @@ Each operation sends a message of clean JSON and receives it, on the embedded br
 stubbed. The traced sides seal and verify, strip the envelope, judge against the replay window and make each
 message's process span current; one of them scans the message on its way out and in, too. They and
 OpenTelemetry's SDK send their spans to the same OTLP backend. Broker and backend run in processes of their
-own, so that their work is in nobody's CPU.
+own, so that their work is in nobody's CPU. Before all that, asking the policy for a message is timed alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aside import aside, kafka, otlp
+from decision import decided
 from loopback import loopback
 from measure import Case, Report, arguments, goals
 from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
@@ -262,6 +263,7 @@ def main() -> None:
         if options.alone is not None:
             alone(options.alone, url, options.rounds, options.operations)
             return
+        decided(report)
         servers = stack.enter_context(aside(kafka))
         side_by_side(report, "embedded Kafka", embedded(servers), url)
         side_by_side(report, "transport stubbed", stubbed, url)
