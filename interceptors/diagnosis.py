@@ -23,7 +23,7 @@ from interceptors.errors import ConfigurationError, KeyProviderError, MissingExt
 from interceptors.keys.configured import local_keys
 from interceptors.keys.derivation import KeyLine, list_keys
 from interceptors.keys.key_file import KeyringFile, read_key_file
-from interceptors.keys.wrapping import key_wrapper
+from interceptors.keys.wrapping_uri import key_wrapper
 from interceptors.message import Message
 from interceptors.pipeline import on_receive, on_send
 from interceptors.policy import Accept, Channel, Emit, Policy, PolicyDocument, compile_policy
@@ -299,7 +299,7 @@ def _round_trip(policy: Policy, bus: str, name: str, key: SenderKey) -> list[Che
     outgoing = on_send(
         message,
         context=child_of(None),
-        policy=policy,
+        channel=channel,
         sealer=Sealer(key),
         now=now,
         ticks=time.perf_counter_ns,

@@ -1,12 +1,14 @@
 """Files that are written whole, for their owner alone, and how a file's name is shown.
 
-What belongs here: the one way to replace a file, and the one to write down its name. What does not: what any
-file holds, and what is said of one that can't be written.
+What belongs here: the one way to replace a file, the one to follow a link to it, and the one to write down
+its name. What does not: what any file holds, and what is said of one that can't be written.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -15,12 +17,14 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, whole, also after a crash.
 
     Args:
-        path: where; its folder is there.
+        path: where; its folder is there. What a symbolic link leads to is replaced, and the link stays.
         content: what it is to hold. The file has mode 0600 from its first byte.
 
     Raises:
-        OSError: the folder can't be written, or is full; the old file is as it was.
+        OSError: the folder can't be written, or is full, or the path is a symbolic link that another user has
+            made; the old file is as it was.
     """
+    path = followed(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
@@ -32,6 +36,26 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def followed(path: Path) -> Path:
+    """Give the file that a symbolic link leads to; of any other path, the path itself.
+
+    Args:
+        path: any path, of a file that may be there or not.
+
+    Raises:
+        OSError: the link is another user's, and not root's: where it leads is not for them to say.
+    """
+    try:
+        found = path.lstat()
+    except (OSError, ValueError):  # not there, or not to be looked at: whoever opens it says so
+        return path
+    if not stat.S_ISLNK(found.st_mode):
+        return path
+    if found.st_uid not in {0, os.geteuid()}:
+        raise PermissionError(errno.EPERM, "a symbolic link that another user has made", str(path))
+    return Path(os.path.realpath(path))
 
 
 def shown(name: str) -> str:

@@ -1,7 +1,9 @@
 """What the verbs that administer keys share: their options, and what they print."""
 
+import contextlib
 import os
 import pwd
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +27,15 @@ Audit = Annotated[
         show_default="audit.jsonl, beside the roots",
     ),
 ]
+SignersAudit = Annotated[
+    Path | None,
+    typer.Option(
+        "--audit",
+        metavar="FILE",
+        help="An audit log: this is recorded in it first, or not done.",
+        show_default="audit.jsonl, where roots.json is here",
+    ),
+]
 AuditKey = Annotated[
     Path | None,
     typer.Option("--audit-key", metavar="FILE", help="The private key that signs the log's checkpoints."),
@@ -39,6 +50,7 @@ Wrapping = Annotated[
     ),
 ]
 ROOTS = Path("roots.json")
+AUDIT = "audit.jsonl"
 
 
 def administration(roots: Path, audit: Path | None, audit_key: Path | None) -> KeyAdministration:
@@ -47,7 +59,7 @@ def administration(roots: Path, audit: Path | None, audit_key: Path | None) -> K
     Raises:
         ConfigurationError: a file can't be used.
     """
-    log = audit_log(audit or roots.parent / "audit.jsonl", audit_key)
+    log = audit_log(audit or roots.parent / AUDIT, audit_key)
     return KeyAdministration(roots, audit=log)
 
 
@@ -62,6 +74,32 @@ def audit_log(path: Path, key: Path | None) -> AuditLog:
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be written ({error.strerror}); give another place") from None
     return AuditLog(path, actor=_user(), key=None if key is None else read_signing_key(key))
+
+
+def signers_act(
+    audit: Path | None, audit_key: Path | None, action: str, **details: str | int | bool | list[str]
+) -> AbstractContextManager[object]:
+    """Record what is done in the body before it is done, where there is a log.
+
+    Who signs has keys of their own, and maybe no log: it is the one that is named, or that of the
+    administration whose roots are in this folder.
+
+    Args:
+        audit: the log.
+        audit_key: what signs its checkpoints.
+        action: what is done.
+        details: to what, and how.
+
+    Raises:
+        ConfigurationError: the key's file can't be used, or there is no log for it to sign.
+    """
+    if audit is None and ROOTS.exists():
+        audit = ROOTS.with_name(AUDIT)
+    if audit is not None:
+        return audit_log(audit, audit_key).act(action, **details)
+    if audit_key is not None:
+        raise ConfigurationError("--audit-key: there is no log for it to sign; name one with --audit")
+    return contextlib.nullcontext()
 
 
 def wrote(*files: Path) -> None:

@@ -197,6 +197,7 @@ def destroy_tokens(
     typer.echo(f"destroyed version {version} of the token keys of {tenant!r}")
     wrote(roots, *administered.files(tenant))
     next_step(f"{_BRING}, and destroy copies and backups of the old ones")
+    next_step(f"where there are aliases, delete those of that version: interceptors tokens init {tenant}")
 
 
 def day(seconds: int) -> str:

@@ -12,10 +12,12 @@ from interceptors.cli.administered import (
     Audit,
     AuditKey,
     Roots,
+    SignersAudit,
     Tenant,
     Wrapping,
     administration,
     next_step,
+    signers_act,
     wrote,
 )
 from interceptors.cli.table import table
@@ -238,9 +240,13 @@ def signing_key(
     out: Annotated[
         Path, typer.Argument(metavar="OUT", help="The private key's file, such as audit.key; not there yet.")
     ],
+    audit: SignersAudit = None,
+    audit_key: AuditKey = None,
 ) -> None:
     """Make a key to sign with, and beside it the public one to check by."""
-    public = write_signing_key(out, SigningKey.generate())
+    key = SigningKey.generate()
+    with signers_act(audit, audit_key, "keys.signing-key", kid=key.public.id, file=out.name):
+        public = write_signing_key(out, key)
     wrote(out, public)
     next_step(f"leave {out} with whoever signs, and give {public} to whoever checks")
 

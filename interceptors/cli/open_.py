@@ -14,7 +14,7 @@ from interceptors.cli.administered import AuditKey, audit_log
 from interceptors.envelope import Binding, Candidate, KeySet, Level, Opened, Opener, from_text, kid_of
 from interceptors.errors import ConfigurationError, EnvelopeError
 from interceptors.keys.key_file import KeyringFile, read_key_file
-from interceptors.keys.wrapping import key_wrapper
+from interceptors.keys.wrapping_uri import key_wrapper
 
 _HEX = re.compile(r"[0-9a-fA-F]*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")

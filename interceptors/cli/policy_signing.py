@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from interceptors.audit.entry import Detail
+from interceptors.cli.administered import AuditKey, SignersAudit, signers_act
 from interceptors.cli.table import table
 from interceptors.errors import ConfigurationError, PolicyError, TrustError
 from interceptors.files import replace_file
@@ -70,6 +72,7 @@ def register(app: typer.Typer) -> None:
 
 def sign(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What to sign, or sign as well.")],
+    *,
     keys: Annotated[
         list[Path],
         typer.Option("--key", metavar="PRIV", help="A private key (PEM), of those who sign here and now."),
@@ -79,11 +82,17 @@ def sign(
         typer.Option("--out", metavar="FILE", help="Default: the same name with .dsse.json; FILE if signed."),
     ] = None,
     kind: Annotated[Kind, typer.Option("--as", help="What it is.")] = Kind.POLICY,
+    audit: SignersAudit = None,
+    audit_key: AuditKey = None,
 ) -> None:
     """Sign a policy, or a service's configuration; of a file that is signed already, sign the same text."""
     source = str(file)
     raw = read_content(file, "interceptors init")
-    text = decoded(open_unchecked(raw, kind.role, source).text, source)
+    content = open_unchecked(raw, kind.role, source)
+    text = decoded(content.text, source)
+    private = [read_signing_key(key) for key in keys]
+    kids = [key.public.id for key in private]
+    details: dict[str, Detail] = {"file": file.name, "digest": content.digest, "keys": kids}
     if kind is Kind.POLICY:
         document = parse_policy_document(text, source)
         Compiler(document, source).compile("", None)
@@ -91,14 +100,16 @@ def sign(
             raise PolicyError(
                 f"{source}: serial: a policy that is signed has one, which counts up; add it", path="serial"
             )
+        details |= {"serial": document.serial, "exceptions": [entry.id for entry in document.exceptions]}
     else:
         parse_document(Configuration, text, source)
     signed = parse_signed(raw) if is_signed(raw) else Signed(text.encode(), PAYLOAD_TYPES[kind.role], ())
-    for key in keys:
-        signed = signed.by(read_signing_key(key))
     if out is None:
         out = file if is_signed(raw) else file.with_name(f"{file.name}.dsse.json")
-    _write(out, signed.to_json())
+    with signers_act(audit, audit_key, f"{kind}.sign", **details):
+        for key in private:
+            signed = signed.by(key)
+        _write(out, signed.to_json())
     typer.echo(f"wrote {out}: {kind}, signatures: {len(signed.signatures)}")
 
 

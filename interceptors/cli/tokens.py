@@ -11,6 +11,7 @@ from interceptors.cli.table import table
 from interceptors.errors import ConfigurationError
 from interceptors.keys import KeyAdministration
 from interceptors.token_vault import (
+    AliasStore,
     TokenVault,
     load_access,
     migrate,
@@ -82,7 +83,8 @@ def init(
 ) -> None:
     """Make a vault for tenants, or give an existing one the present keys.
 
-    The keys come from the tenants' token roots; on the audit log before.
+    The keys come from the tenants' token roots; on the audit log before. Aliases of a version of these that
+    was destroyed are deleted.
     """
     if not roots.exists():
         raise ConfigurationError(f"{roots}: there is no such file; name the administration's with --roots")
@@ -93,6 +95,11 @@ def init(
     token_roots = KeyAdministration(roots).tokens
     write_vault_keys(keys, token_roots, tenants, counts=counts, wrapping=wrapping, audit=log)
     typer.echo(f"wrote {keys}")
+    aliases, versions = AliasStore(database), token_roots.versions()
+    for tenant in dict.fromkeys(tenants):
+        gone = aliases.keep(tenant, [version for owner, version, *_ in versions if owner == tenant], log)
+        if gone:
+            typer.echo(f"deleted {gone} aliases of {tenant!r} that were of destroyed versions")
     if not access.exists():
         names = ", ".join(f'"{tenant}"' for tenant in dict.fromkeys(tenants))
         access.write_text(_ACCESS.replace("TENANTS", names), encoding="utf-8")
@@ -150,7 +157,10 @@ def forget(
     audit: Audit = AUDIT,
     audit_key: AuditKey = None,
 ) -> None:
-    """Delete the identifier that a token stands for, so that nobody resolves it again."""
+    """Delete the identifier that a token stands for, so that nobody resolves it again.
+
+    Of a derived token (tok1_...), what is deleted are its aliases.
+    """
     vault = _vault(store, keys, access, audit, audit_key)
     vault.forget(token, caller=caller, purpose=purpose)
     typer.echo(f"forgot what {token} stands for")
@@ -171,7 +181,12 @@ def rotate(
     First bring the new key file to every process of the vault.
     """
     done = _vault(store, keys, access, audit, audit_key).rotate(tenant)
-    typer.echo(f"{done} identifiers of {tenant!r} are under the newest key now")
+    if done:
+        typer.echo(f"{done} identifiers of {tenant!r} are under the newest key now")
+    else:
+        typer.echo(
+            f"nothing to do: no identifier of {tenant!r} is under an older key than this vault's newest"
+        )
 
 
 @app.command()

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from interceptors.envelope import check_sender_name
 from interceptors.errors import ConfigurationError
-from interceptors.keys.key_file import hold_to, write_key_file
+from interceptors.keys.key_file import hold_to
 from interceptors.keys.revocation import Revocation
 from interceptors.keys.root_file import Grant, RootEntry
 from interceptors.keys.root_store import RootStore
 from interceptors.keys.rotation import Rotation
 from interceptors.keys.token_roots import TokenRoots
-from interceptors.keys.wrapping import key_wrapper
+from interceptors.keys.wrapping_uri import key_wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -158,15 +158,12 @@ class KeyAdministration:
             others = [g for g in store.file.grants if (g.service, g.tenant) != (service, tenant)]
             moved = [g.model_copy(update=shared) if g.service == service else g for g in others]
             ended = tuple(g for g in store.file.ended if (g.service, g.tenant) != (service, tenant))
-            granted = store.file.model_copy(update={"grants": (*moved, new), "ended": ended})
             lists = {"reads": [*new.reads], "tokens": [*new.tokens]}
             wrapped = new.wrapping or "none"
             with store.act(
                 "keys.grant", service=service, tenant=tenant, signs=signs, wrapping=wrapped, **lists
             ):
-                # The service's file first: where that can't be written, there is no grant.
-                write_key_file(file, store.keyring(service, granted))
-                store.put(granted)
+                store.hand_out(service, file, (*moved, new), ended)
             return former if former is not None and former.resolve() != file.resolve() else None
 
     def withdraw(self, service: str, tenant: str | None = None) -> Path:
@@ -336,14 +333,12 @@ class KeyAdministration:
             if not store.file.grants_of(service):
                 msg = f"{store.path}: {service!r} has no grant; see: interceptors keys list"
                 raise ConfigurationError(msg)
-            grants = tuple(
+            grants = [
                 g.model_copy(update={"wrapping": wrapping}) if g.service == service else g
                 for g in store.file.grants
-            )
-            rewrapped = store.file.model_copy(update={"grants": grants})
+            ]
             with store.act("keys.rewrap", service=service, wrapping=wrapping):
-                write_key_file(store.files()[service], store.keyring(service, rewrapped))
-                store.put(rewrapped)
+                store.hand_out(service, store.files()[service], grants, store.file.ended)
 
     def keys(self) -> list[KeyLine]:
         """List every key of every grant, without key material."""

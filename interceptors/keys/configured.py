@@ -10,7 +10,7 @@ from interceptors.keys.caching import CachingKeys
 from interceptors.keys.local import LocalKeys
 from interceptors.keys.metered import MeteredKeys
 from interceptors.keys.retrying import RetryingKeys
-from interceptors.keys.wrapping import key_wrapper
+from interceptors.keys.wrapping_uri import key_wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable

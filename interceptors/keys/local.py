@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from interceptors.errors import ConfigurationError, KeyProblem, KeyProviderError
 from interceptors.keys.key_file import KeyringFile, read_key_file
-from interceptors.keys.wrapping import key_wrapper
+from interceptors.keys.wrapping_uri import key_wrapper
 from interceptors.tokens import Tokenizer
 
 if TYPE_CHECKING:

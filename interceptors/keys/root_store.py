@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from interceptors.errors import ConfigurationError, KeyProviderError
+from interceptors.files import followed
 from interceptors.keys.derivation import hidden, keyring_of, list_keys
 from interceptors.keys.key_file import hold_to, opened, read_key_file, write_key_file
 from interceptors.keys.root_file import RootEntry, RootFile, TokenRoot
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from interceptors.audit import AuditLog
     from interceptors.keys.derivation import KeyLine
     from interceptors.keys.key_file import KeyringFile
+    from interceptors.keys.root_file import Grant
     from interceptors.keys.wrapping import KeyWrapper
 
 RootT = TypeVar("RootT", RootEntry, TokenRoot)
@@ -47,7 +49,8 @@ class RootStore:
         """Read the file, where there is one.
 
         Args:
-            path: where the roots lie, or are to lie.
+            path: where the roots lie, or are to lie. Of a symbolic link, all that follows is about the file
+                that it leads to: what grants say of places, and the folder that is locked.
             wrappers: gives what wraps keys, by its URI.
             audit: where each change is recorded before it is made.
             clock: seconds since the epoch.
@@ -55,7 +58,11 @@ class RootStore:
         Raises:
             ConfigurationError: the file is readable by others, or does not hold.
         """
-        self.path = Path(path)
+        try:
+            self.path = followed(Path(path))
+        except OSError as error:
+            msg = f"{path}: not used ({error.strerror}); name the file itself"
+            raise ConfigurationError(msg) from None
         self._clock = clock
         self._wrappers = wrappers
         self._audit = audit
@@ -120,6 +127,33 @@ class RootStore:
         """
         write_key_file(self.path, file)
         self.file = file
+
+    def hand_out(self, service: str, file: Path, grants: Iterable[Grant], ended: Iterable[Grant]) -> None:
+        """Write the file with other grants, and then the key file of the service that they are about.
+
+        In this order, so that no key is out that the administration doesn't know of: should anything come
+        between the two, the grant stands, can be revoked, and `make_up` writes the key file.
+
+        Args:
+            service: the service.
+            file: its key file.
+            grants: all grants, from now on.
+            ended: those that were withdrawn.
+
+        Raises:
+            ConfigurationError: one of the two can't be written; then nothing has changed.
+            KeyProviderError: a key can't be wrapped or unwrapped; likewise.
+        """
+        former = self.file
+        changed = former.model_copy(update={"grants": tuple(grants), "ended": tuple(ended)})
+        keyring = self.keyring(service, changed)
+        self.save({service: file}, grants=changed.grants, ended=changed.ended)
+        try:
+            write_key_file(file, keyring)
+        except ConfigurationError:
+            self.put(former)
+            raise
+        self.save(unwritten={other: place for other, place in former.unwritten.items() if other != service})
 
     def wrapper(self, uri: str | None) -> KeyWrapper | None:
         """Give what wraps keys under a URI; None where they stand in clear.

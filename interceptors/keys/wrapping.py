@@ -2,7 +2,7 @@
 
 Messages are sealed with sender keys, here; the service that manages keys never sees one. What it does is to
 wrap those keys where they lie, so that a stolen file opens nothing. Each driver is in a module of its own,
-and of an extra: `aws_kms`, `vault_transit`, `pkcs11`.
+and of an extra: `aws_kms`, `vault_transit`, `pkcs11`; `wrapping_uri` knows them, and this one doesn't.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import os
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from interceptors.envelope.binding import lp
-from interceptors.errors import ConfigurationError, KeyProblem, KeyProviderError
-from interceptors.keys.settings import WrappingSettings
+from interceptors.errors import KeyProblem, KeyProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CONTEXT = "interceptors/v1/wrap"
-_SCHEMES = "aws-kms:<key id or ARN>, vault:<name of the key>, pkcs11:<label of the token>/<label of the key>"
-
-
 _REMEDIES = {
     KeyProblem.UNKNOWN: "check the wrapping key's name, and that it is neither disabled nor deleted",
     KeyProblem.DENIED: "check this service's permissions and credentials",
@@ -91,46 +87,6 @@ def associated_context(context: Mapping[str, str]) -> bytes:
         Names and values, sorted by name, each with its length before it.
     """
     return lp(_CONTEXT) + b"".join(lp(name) + lp(value) for name, value in sorted(context.items()))
-
-
-def key_wrapper(uri: str, settings: WrappingSettings | None = None) -> KeyWrapper:
-    """Give the wrapper that a key file names.
-
-    Args:
-        uri: `aws-kms:<key id or ARN>`, `vault:<name of the transit key>`, or
-            `pkcs11:<label of the token>/<label of the key>`.
-        settings: how the service is reached; what is left out there comes from the environment.
-
-    Returns:
-        The wrapper. Nothing has been asked of the service yet.
-
-    Raises:
-        ConfigurationError: another URI, or nothing says where the service is.
-        MissingExtraError: the client of the service is not installed.
-    """
-    settings = settings or WrappingSettings()
-    scheme, _, name = uri.partition(":")
-    if scheme == "aws-kms" and name:
-        from interceptors.keys.aws_kms import AwsKms  # noqa: PLC0415 - of an extra
-
-        return AwsKms(name, region=settings.aws_kms.region, endpoint=settings.aws_kms.endpoint)
-    if scheme == "vault" and name:
-        from interceptors.keys.vault_transit import VaultTransit  # noqa: PLC0415 - of an extra
-
-        vault = settings.vault
-        return VaultTransit(
-            name,
-            address=vault.address,
-            namespace=vault.namespace,
-            mount=vault.mount,
-            token_file=vault.token_file,
-        )
-    token, _, label = name.partition("/")
-    if scheme == "pkcs11" and token and label:
-        from interceptors.keys.pkcs11 import Pkcs11  # noqa: PLC0415 - of an extra
-
-        return Pkcs11(token, label, module=settings.pkcs11.module, pin_file=settings.pkcs11.pin_file)
-    raise ConfigurationError(f"{uri!r} names no wrapping; write one of: {_SCHEMES}")
 
 
 class PerProcess(Generic[T]):

@@ -15,8 +15,9 @@ Invariants:
 """
 
 from interceptors.token_vault.access import VaultAccess, load_access, parse_access
+from interceptors.token_vault.address import open_database
 from interceptors.token_vault.aliases import AliasStore
-from interceptors.token_vault.database import Database, open_database
+from interceptors.token_vault.database import Database
 from interceptors.token_vault.schema import migrate
 from interceptors.token_vault.vault import TokenVault
 from interceptors.token_vault.vault_key_file import read_vault_keys, write_vault_keys

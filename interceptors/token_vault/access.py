@@ -108,6 +108,10 @@ class VaultAccess:
             raise ConfigurationError(msg)
         return self._domains[domain].what
 
+    def domains(self) -> list[str]:
+        """List the domains."""
+        return list(self._domains)
+
     def knows(self, caller: str) -> bool:
         """Tell whether a caller has any role."""
         return bool(self._roles.get(caller))

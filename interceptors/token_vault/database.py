@@ -1,4 +1,4 @@
-"""What a vault needs of a database, and how one is chosen by its address."""
+"""What a vault needs of a database."""
 
 from __future__ import annotations
 
@@ -66,6 +66,14 @@ class Database(Protocol):
         """
         ...
 
+    def scrub(self) -> None:
+        """See that what was deleted is in none of the database's files any more, as far as a client can.
+
+        Raises:
+            TokenError: unreachable.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the connection; the next transaction makes another one."""
         ...
@@ -98,25 +106,6 @@ class OneConnection(Generic[_Connection]):
         if self._pid != os.getpid():
             self._inherited.append(self._connection)
             self._connection, self._lock, self._pid = None, threading.Lock(), os.getpid()
-
-
-def open_database(address: str) -> Database:
-    """Give the database at an address. Nothing is asked of it yet.
-
-    Args:
-        address: a URL that begins with `postgresql://`, or the path of an SQLite file.
-
-    Raises:
-        MissingExtraError: it is PostgreSQL, and its client is not installed.
-        ConfigurationError: it can't be a path.
-    """
-    if address.startswith(("postgresql://", "postgres://")):
-        from interceptors.token_vault.postgresql import PostgreSQL  # noqa: PLC0415 - of an extra
-
-        return PostgreSQL(address)
-    from interceptors.token_vault.sqlite import SQLite  # noqa: PLC0415 - only the one that is used
-
-    return SQLite(address)
 
 
 def reached(call: Callable[[], _T], *errors: type[Exception]) -> _T:

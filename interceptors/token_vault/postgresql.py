@@ -65,6 +65,13 @@ class PostgreSQL(OneConnection["psycopg.Connection[tuple[Any, ...]]"]):
             yield execute
             reached(ending.close, psycopg.Error)  # which commits
 
+    def scrub(self) -> None:
+        """Do nothing: see `Database`.
+
+        Only `VACUUM FULL` writes tables anew without what was deleted. It locks them meanwhile, and is for
+        their owner, who need not be this client.
+        """
+
     def _begun(self, ending: contextlib.ExitStack) -> psycopg.Connection[tuple[Any, ...]]:
         """Begin a transaction, on a new connection where the one of before is gone."""
         if self._connection is not None:

@@ -25,6 +25,12 @@ _STEPS = (
         )""",
         "CREATE TABLE vault_rates (caller TEXT PRIMARY KEY, due BIGINT NOT NULL)",
     ),
+    (
+        "ALTER TABLE vault_rates ADD COLUMN refused BIGINT NOT NULL DEFAULT 0",
+        "CREATE TABLE vault_domains (domain TEXT PRIMARY KEY, form TEXT NOT NULL)",
+        "CREATE INDEX vault_aliases_former ON vault_aliases (former)",
+        "CREATE INDEX vault_aliases_latest ON vault_aliases (latest)",
+    ),
 )
 """What each version of the tables adds to the one before."""
 

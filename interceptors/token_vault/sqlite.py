@@ -58,6 +58,17 @@ class SQLite(OneConnection[sqlite3.Connection]):
                 self._undo(connection)
                 raise
 
+    def scrub(self) -> None:
+        """Empty the log of changes: see `Database`. The file itself has deleted rows overwritten already.
+
+        Where another connection reads for longer than a transaction waits, the log stays until it is full, or
+        this is called again.
+        """
+        self._after_fork()
+        with self._lock:
+            connection = reached(self._connected, sqlite3.Error, OSError)
+            reached(lambda: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(), sqlite3.Error)
+
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             # The other files get its mode. One that is there is not opened: to close it would drop the locks

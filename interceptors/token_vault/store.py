@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.errors import KeyProblem, KeyProviderError
+from interceptors.errors import ConfigurationError, KeyProblem, KeyProviderError
 from interceptors.token_vault.schema import check_schema
 
 if TYPE_CHECKING:
@@ -42,6 +42,14 @@ class Count(NamedTuple):
     domain: str
     version: int
     tokens: int
+
+
+class Taken(NamedTuple):
+    """What came of taking one from an allowance."""
+
+    allowed: bool
+    refused: int
+    """How many were refused since that was last noted (`VaultStore.noted`), this one included."""
 
 
 class VaultStore:
@@ -78,6 +86,8 @@ class VaultStore:
         token: bytes,
         lookups: Mapping[int, bytes],
         seal: Callable[[int], bytes],
+        *,
+        form: str,
     ) -> bytes:
         """Give the token of an identifier, a new one where it has none.
 
@@ -87,17 +97,20 @@ class VaultStore:
             token: the new one.
             lookups: its lookup by version, for each key that is held.
             seal: gives its sealed value under the key of a version.
+            form: which normal form it is looked up in; the same for all of a domain, from the first one on.
 
         Returns:
             The token that the identifier has: the new one, or somebody else's.
 
         Raises:
             KeyProviderError: the tenant is indexed under a key that is not held.
+            ConfigurationError: the domain has another form.
         """
         with self._database.transaction(write=True) as execute:
             version = self._version(execute, tenant, max(lookups))
             if version not in lookups:
                 raise missing_key(tenant, version)
+            check_form(domain, self._form(execute, domain, form), form)
             while True:
                 found = _found(execute, tenant, domain, lookups)
                 if found is not None:
@@ -128,7 +141,9 @@ class VaultStore:
     def delete(self, token: bytes) -> bool:
         """Delete what is kept of an identifier, and say whether there was anything."""
         with self._database.transaction(write=True) as execute:
-            return bool(execute("DELETE FROM vault_tokens WHERE token = ? RETURNING token", token))
+            deleted = bool(execute("DELETE FROM vault_tokens WHERE token = ? RETURNING token", token))
+        self._database.scrub()
+        return deleted
 
     def begin_rotation(self, tenant: str, version: int) -> None:
         """Index a tenant under another key from now on.
@@ -179,8 +194,13 @@ class VaultStore:
                 )
         return len(rows)
 
-    def take(self, caller: str, *, interval: int, burst: int, now: int) -> bool:
-        """Take one from a caller's allowance, and say whether there was one.
+    def forms(self) -> dict[str, str]:
+        """Give the normal form of each domain that something was tokenized in."""
+        with self._database.transaction(write=False) as execute:
+            return dict(execute("SELECT domain, form FROM vault_domains"))
+
+    def take(self, caller: str, *, interval: int, burst: int, now: int) -> Taken:
+        """Take one from a caller's allowance where there is one; else count the attempt.
 
         The token bucket as one number, the time when it is full again (the generic cell rate algorithm of
         ITU-T I.371), so that one statement does it for all processes.
@@ -192,18 +212,35 @@ class VaultStore:
             now: the time, in the unit of `interval`.
         """
         with self._database.transaction(write=True) as execute:
-            return bool(
-                execute(
-                    "INSERT INTO vault_rates (caller, due) VALUES (?, ?) ON CONFLICT (caller) DO UPDATE SET"
-                    " due = (CASE WHEN vault_rates.due > ? THEN vault_rates.due ELSE ? END) + ?"
-                    " WHERE vault_rates.due <= ? RETURNING due",
-                    caller,
-                    now + interval,
-                    now,
-                    now,
-                    interval,
-                    now + (burst - 1) * interval,
-                )
+            taken = execute(
+                "INSERT INTO vault_rates (caller, due) VALUES (?, ?) ON CONFLICT (caller) DO UPDATE SET"
+                " due = (CASE WHEN vault_rates.due > ? THEN vault_rates.due ELSE ? END) + ?"
+                " WHERE vault_rates.due <= ? RETURNING refused",
+                caller,
+                now + interval,
+                now,
+                now,
+                interval,
+                now + (burst - 1) * interval,
+            )
+            counted = taken or execute(
+                "UPDATE vault_rates SET refused = refused + 1 WHERE caller = ? RETURNING refused", caller
+            )
+            return Taken(bool(taken), counted[0][0])
+
+    def noted(self, caller: str, refused: int) -> None:
+        """Count anew what is refused a caller, since it is on record how many there were.
+
+        Args:
+            caller: whose attempts.
+            refused: how many are on record.
+        """
+        with self._database.transaction(write=True) as execute:
+            execute(
+                "UPDATE vault_rates SET refused = refused - ? WHERE caller = ? AND refused >= ?",
+                refused,
+                caller,
+                refused,
             )
 
     def counts(self) -> list[Count]:
@@ -214,6 +251,21 @@ class VaultStore:
                 " GROUP BY tenant, domain, version ORDER BY tenant, domain, version"
             )
         return [Count(*row) for row in rows]
+
+    @staticmethod
+    def _form(execute: Execute, domain: str, otherwise: str) -> str:
+        """Give the normal form of a domain, which does not change once it is there."""
+        ask = "SELECT form FROM vault_domains WHERE domain = ?"
+        rows = execute(ask, domain)
+        if not rows:
+            execute(
+                "INSERT INTO vault_domains (domain, form) VALUES (?, ?) ON CONFLICT (domain) DO NOTHING",
+                domain,
+                otherwise,
+            )
+            rows = execute(ask, domain)
+        form: str = rows[0][0]
+        return form
 
     def _version(self, execute: Execute, tenant: str, otherwise: int) -> int:
         """Give the version that a tenant is indexed under, and keep it from changing."""
@@ -228,6 +280,30 @@ class VaultStore:
             rows = execute(ask, tenant)
         version: int = rows[0][0]
         return version
+
+
+def check_form(domain: str, kept: str, wanted: str) -> None:
+    """Check that the identifiers of a domain are looked up in the form that they are indexed in.
+
+    Args:
+        domain: which.
+        kept: the class whose normal form they are indexed in; empty for as they are.
+        wanted: the same, by the access document.
+
+    Raises:
+        ConfigurationError: they are not: one identifier would get a second token.
+    """
+    if kept != wanted:
+        msg = (
+            f"the vault's domain {domain!r} was begun with {_said(kept)}, and the access document gives it "
+            f"{_said(wanted)} now: one identifier would get a second token; put back what it was, and begin "
+            "another domain"
+        )
+        raise ConfigurationError(msg)
+
+
+def _said(form: str) -> str:
+    return f"the class {form!r}" if form else "no class that has a normal form"
 
 
 def missing_key(tenant: str, version: int) -> KeyProviderError:

@@ -20,7 +20,8 @@ from interceptors.keys.key_file import (
     read_key_file,
     write_key_file,
 )
-from interceptors.keys.wrapping import key_wrapper, wrapping_context
+from interceptors.keys.wrapping import wrapping_context
+from interceptors.keys.wrapping_uri import key_wrapper
 from interceptors.token_vault.vault_keys import VaultKey, VaultKeys, derive_vault_key
 
 if TYPE_CHECKING:

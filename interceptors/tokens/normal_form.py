@@ -37,6 +37,15 @@ def normal_form(class_: str, identifier: bytes) -> bytes:
     return identifier if form is None else form(identifier)
 
 
+def form_of(class_: str) -> str:
+    """Give the class whose normal form the identifiers of a class have; empty where they count as they are.
+
+    Args:
+        class_: as for `normal_form`.
+    """
+    return class_ if class_ in _FORMS else ""
+
+
 def _email(identifier: bytes) -> bytes:
     local, at, domain = identifier.rpartition(b"@")
     return local + at + domain.lower() if at else identifier

@@ -12,6 +12,7 @@ import moto
 import pytest
 
 from interceptors.keys import LocalKeys
+from interceptors.keys.signing_key import read_signing_key, read_verification_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -499,7 +500,45 @@ def test_each_verb_is_recorded_beside_the_roots_or_where_it_says(
     (record,) = (granted / "elsewhere" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(record)["details"] == {"epoch": 2, "tenant": "acme"}
     assert list((granted / "elsewhere").glob("*checkpoint*"))
-    assert len(recorded(granted)) == 5
+    assert [record["action"] for record in recorded(granted)[5:]] == ["keys.signing-key"]
+
+
+def test_a_signing_key_is_recorded_by_its_id_where_there_is_a_log(
+    folder: Path, invoke: Callable[..., Result]
+) -> None:
+    assert invoke("keys", "signing-key", "privacy.key").exit_code == 0
+    assert not (folder / "audit.jsonl").exists()
+
+    assert invoke("keys", "signing-key", "place/audit.key", "--audit", "audit.jsonl").exit_code == 0
+    (record,) = recorded(folder)
+    public = read_verification_key("place/audit.pub")
+    assert (record["action"], record["details"]) == (
+        "keys.signing-key",
+        {"kid": public.id, "file": "audit.key"},
+    )
+    assert read_signing_key("place/audit.key").public == public
+
+    (folder / "there.key").touch()
+    assert invoke("keys", "signing-key", "there.key", "--audit", "audit.jsonl").exit_code == 2
+    assert [record.get("outcome") for record in recorded(folder)[1:]] == [None, "failed"]
+
+
+def test_a_signing_key_that_can_not_be_recorded_is_not_made(
+    folder: Path, invoke: Callable[..., Result]
+) -> None:
+    (folder / "audit.jsonl").mkdir()
+    (folder / "roots.json").touch()
+    result = invoke("keys", "signing-key", "privacy.key")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "audit.jsonl" in result.stderr
+    assert not list(folder.glob("privacy*"))
+
+    (folder / "roots.json").unlink()
+    assert invoke("keys", "signing-key", "privacy.key").exit_code == 0
+    refused = invoke("keys", "signing-key", "more.key", "--audit-key", "privacy.key")
+    assert refused.exit_code == 2
+    assert "name one with --audit" in refused.stderr
+    assert not list(folder.glob("more*"))
 
 
 def test_what_can_not_be_recorded_is_not_done(granted: Path, invoke: Callable[..., Result]) -> None:

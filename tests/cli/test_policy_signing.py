@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,6 +144,54 @@ def test_what_no_service_would_take_is_not_signed(
     result = invoke("policy", "sign", "policy.yaml", "--key", "privacy.key")
     assert result.exit_code == 2
     assert problem in result.stderr
+    assert not (files / "policy.yaml.dsse.json").exists()
+
+
+def test_who_signs_what_is_recorded_before(files: Path, invoke: Callable[..., Result]) -> None:
+    words = ["--key", "privacy.key", "--key", "security.key", "--audit", "log/audit.jsonl"]
+    assert invoke("policy", "sign", "policy.yaml", *words, "--audit-key", "release.key").exit_code == 0
+    (files / "interceptors.yaml").write_text(
+        "service: checkout\ntenant: acme\nkeys: keys.json\npolicy: policy.yaml\n"
+    )
+    release = ["--key", "release.key", "--as", "configuration", "--audit", "log/audit.jsonl"]
+    assert invoke("policy", "sign", "interceptors.yaml", *release).exit_code == 0
+
+    found = [json.loads(line) for line in (files / "log" / "audit.jsonl").read_text().splitlines()]
+    kids = [SigningKey(bytes([number]) * 32).public.id for number in range(3)]
+    assert [(record["action"], record["details"]) for record in found] == [
+        (
+            "policy.sign",
+            {
+                "file": "policy.yaml",
+                "digest": sha256(POLICY.encode()).hexdigest(),
+                "keys": kids[:2],
+                "serial": 3,
+                "exceptions": ["EX-1", "EX-0"],
+            },
+        ),
+        (
+            "configuration.sign",
+            {
+                "file": "interceptors.yaml",
+                "digest": sha256((files / "interceptors.yaml").read_bytes()).hexdigest(),
+                "keys": kids[2:],
+            },
+        ),
+    ]
+    assert (files / "log" / "audit.jsonl.checkpoint").exists()
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "beside-the-roots"])
+def test_what_can_not_be_recorded_is_not_signed(
+    files: Path, invoke: Callable[..., Result], *, named: bool
+) -> None:
+    (files / "audit.jsonl").mkdir()
+    if not named:
+        (files / "roots.json").touch()
+    words = ["--audit", "audit.jsonl"] if named else []
+    result = invoke("policy", "sign", "policy.yaml", "--key", "privacy.key", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "nothing is done without a record of it" in result.stderr
     assert not (files / "policy.yaml.dsse.json").exists()
 
 

@@ -13,8 +13,10 @@ import yaml
 from interceptors.audit import verify
 from interceptors.keys import KeyAdministration
 from interceptors.keys.signing_key import read_verification_key
-from interceptors.token_vault import open_database
+from interceptors.scan import Token
+from interceptors.token_vault import AliasStore, open_database
 from interceptors.token_vault.store import VaultStore
+from interceptors.tokens import Tokenized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +142,9 @@ def test_a_rotation_is_seen_in_the_counts_and_keeps_tokens(vault: Run) -> None:
     assert vault("stats").stdout.splitlines()[1].split() == ["acme", "customer", "1", "2"]
 
     assert "2 identifiers of 'acme'" in vault("rotate", "acme").stdout
+    again = vault("rotate", "acme")
+    assert again.exit_code == 0
+    assert again.stdout.startswith("nothing to do: no identifier of 'acme' is under an older key")
 
     assert vault("stats").stdout.splitlines()[1].split() == ["acme", "customer", "2", "2"]
     assert tokenized(vault, EMAIL, "b@example.com") == before
@@ -165,3 +170,42 @@ def test_the_environment_may_name_the_database(
     tokenized(vault, EMAIL)
 
     assert [count.tokens for count in VaultStore(open_database(str(tmp_path / "other.db"))).counts()] == [1]
+
+
+def test_aliases_of_a_destroyed_version_go_when_the_vault_gets_its_keys(vault: Run, tmp_path: Path) -> None:
+    administration = KeyAdministration("roots.json")
+    for _ in range(2):
+        administration.tokens.rotate("acme")
+    database = open_database("vault.db")
+    aliases = AliasStore(database)
+    tokens = [Token(bytes(16), version) for version in (1, 2, 3)]
+    for former, latest in ((0, 1), (1, 2)):
+        aliases.record("acme", "customer", Tokenized(tokens[latest], (tokens[former],)))
+    assert "aliases" not in vault("init", "acme").stdout
+
+    administration.tokens.destroy("acme", 2)
+    assert "deleted 1 aliases of 'acme' that were of destroyed versions" in vault("init", "acme").stdout
+
+    assert [aliases.canonical("acme", "customer", token) for token in tokens] == [
+        tokens[2],
+        tokens[1],
+        tokens[2],
+    ]
+    database.close()
+    forgotten = vault("forget", *asked(str(tokens[0]), purpose="erasure-request"))
+    assert forgotten.stdout == f"forgot what {tokens[0]} stands for\n"
+    records = [json.loads(line) for line in (tmp_path / "vault-audit.log").read_text().splitlines()]
+    assert [record["action"] for record in records[-2:]] == ["token.aliases", "token.forget"]
+
+
+def test_the_class_of_a_domain_is_for_good(vault: Run, tmp_path: Path) -> None:
+    tokenized(vault, EMAIL)
+    document = yaml.safe_load((tmp_path / "vault.yaml").read_text())
+    document["domains"]["customer"]["class"] = "personal.phone"
+    (tmp_path / "vault.yaml").write_text(json.dumps(document))
+
+    found = vault("tokenize", "--tenant", "acme", "--domain", "customer", stdin=EMAIL)
+
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "put back what it was, and begin another domain" in found.stderr
+    assert EMAIL not in found.stderr

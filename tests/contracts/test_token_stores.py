@@ -21,7 +21,7 @@ from interceptors.scan import Token
 from interceptors.token_vault import AliasStore, TokenVault, VaultKeys, migrate, open_database, parse_access
 from interceptors.token_vault.store import VaultStore
 from interceptors.token_vault.vault_keys import VaultKey, derive_vault_key
-from interceptors.tokens import Tokenizer
+from interceptors.tokens import Tokenized, Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -181,10 +181,13 @@ def test_a_callers_allowance_is_one_for_all(database: Database) -> None:
         for turn in range(8)
     ]
 
-    assert taken == [True] * 5 + [False] * 3
-    assert stores[0].take("privacy-desk", interval=1_000_000, burst=5, now=1_790_000_000_000_000)
-    assert stores[0].take("support-desk", interval=1_000_000, burst=5, now=1_790_000_001_000_000)
-    assert not stores[1].take("support-desk", interval=1_000_000, burst=5, now=1_790_000_001_000_000)
+    assert taken == [(True, 0)] * 5 + [(False, 1), (False, 2), (False, 3)]
+    later = {"interval": 1_000_000, "burst": 5, "now": 1_790_000_001_000_000}
+    assert stores[0].take("privacy-desk", **later) == (True, 0)
+    assert stores[0].take("support-desk", **later) == (True, 3)
+    stores[2].noted("support-desk", 3)
+    stores[1].noted("support-desk", 3)  # by two at once
+    assert stores[1].take("support-desk", **later) == (False, 1)
 
 
 def test_what_is_forgotten_is_gone(vault: Callable[..., TokenVault]) -> None:
@@ -207,6 +210,35 @@ def test_aliases_join_versions(database: Database) -> None:
 
     assert aliases.canonical("acme", "customer", found.former[0]) == found.current
     assert aliases.canonical("acme", "customer", Token(bytes(16), 1)) == Token(bytes(16), 1)
+
+
+def test_aliases_go_with_their_identifier_and_with_their_version(database: Database, tmp_path: Path) -> None:
+    keys = [derive_token_key(ROOTS[1], "acme", "customer", version) for version in (1, 2, 3)]
+    aliases, audit = AliasStore(database), AuditLog(tmp_path / "audit.log", actor="test")
+    for identifier in ("7", "8", "9"):
+        for current in (1, 2):
+            aliases.record(
+                "acme", "customer", Tokenizer(keys[current], [keys[current - 1]]).tokens(identifier)
+            )
+    first, second, third = ([Tokenizer(key).tokens(each).current for each in "789"] for key in keys)
+
+    assert aliases.domain_of(third[0]) == ("acme", "customer")
+    assert aliases.forget("acme", "customer", third[0]) == 2
+    assert [aliases.domain_of(each) for each in (first[0], second[0], third[0])] == [None] * 3
+    assert aliases.keep("acme", [1, 3], audit) == 2
+    assert [aliases.canonical("acme", "customer", each) for each in first] == [first[0], *third[1:]]
+    assert aliases.keep("acme", [3], audit) == 2
+    assert aliases.keep("acme", [3], audit) == 0
+
+
+def test_a_domain_has_one_normal_form_whoever_begins_it(vault: Callable[..., TokenVault]) -> None:
+    late = vault(domains={"customer": {"class": "payment.card"}})
+    vault().tokenize("acme", "customer", IDENTIFIERS[0])
+
+    with pytest.raises(ConfigurationError, match="begin another domain"):
+        late.tokenize("acme", "customer", IDENTIFIERS[1])
+    with pytest.raises(ConfigurationError, match="begin another domain"):
+        vault(domains={"customer": {}})
 
 
 def test_tables_are_made_once_however_often_they_are_asked_for(address: str) -> None:
@@ -247,6 +279,47 @@ def test_a_stolen_database_says_nothing(
     ]
     for form in _forms(secret):
         assert form not in stolen
+
+
+def test_what_is_forgotten_is_in_no_file_of_the_database(
+    address: str, database: Database, vault: Callable[..., TokenVault], tmp_path: Path
+) -> None:
+    """On PostgreSQL, once its owner has written the tables anew; its log is reused in its own time."""
+    tokens = [vault().tokenize("acme", "customer", each) for each in IDENTIFIERS]
+    aliases = [Tokenized(Token(bytes([n]) * 16, 2), (Token(bytes([n + 9]) * 16, 1),)) for n in range(1, 3)]
+    for each in aliases:
+        AliasStore(database).record("acme", "customer", each)
+    with database.transaction(write=False) as execute:
+        rows = execute("SELECT token, lookup, sealed FROM vault_tokens WHERE token = ?", tokens[7].value)
+    kept = [bytes(value) for value in rows[0]]
+    joined = [text.encode() for each in aliases for text in (str(each.current), str(each.former[0]))]
+    stored = b"".join(_tables(address, tmp_path))
+    assert [value for value in (*kept, *joined) if value not in stored] == []
+
+    vault().forget(str(tokens[7]), **ASKED)
+    vault().forget(str(aliases[0].former[0]), **ASKED)
+
+    stored = b"".join(_tables(address, tmp_path))
+    assert [value for value in (*kept, *joined[:2]) if value in stored] == []
+    assert [value for value in (tokens[8].value, *joined[2:]) if value not in stored] == []
+
+
+def _tables(address: str, folder: Path) -> Iterator[bytes]:
+    """The bytes of the files that the tables are in; those of SQLite all, its log included."""
+    if not address.startswith("postgresql"):
+        yield from _files(address, folder)
+        return
+    import psycopg  # noqa: PLC0415 - of one parameter
+
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("VACUUM FULL vault_tokens, vault_aliases")
+        connection.execute("CHECKPOINT")
+        names = connection.execute(
+            "SELECT pg_relation_filepath(oid) FROM pg_class WHERE relname LIKE 'vault%'"
+        ).fetchall()
+        for (name,) in names:
+            rows = connection.execute("SELECT pg_read_binary_file(%s)", [name]).fetchall()
+            yield from (bytes(row[0]) for row in rows)
 
 
 def _files(address: str, folder: Path) -> Iterator[bytes]:

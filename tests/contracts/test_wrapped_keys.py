@@ -16,7 +16,7 @@ from interceptors import Tracing, Verdict
 from interceptors.diagnosis import Status, diagnose
 from interceptors.errors import Answer
 from interceptors.keys import KeyAdministration, caching, keyring
-from interceptors.keys.wrapping import key_wrapper
+from interceptors.keys.wrapping_uri import key_wrapper
 from interceptors.message import Message
 
 from .wrapping import Aws, Token, Vault

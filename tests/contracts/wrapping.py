@@ -17,7 +17,7 @@ from moto import mock_aws
 from pkcs11 import Attribute, KeyType
 
 from interceptors.keys.settings import AwsKmsSettings, Pkcs11Settings, VaultSettings, WrappingSettings
-from interceptors.keys.wrapping import key_wrapper
+from interceptors.keys.wrapping_uri import key_wrapper
 from interceptors.testing.key_wrapping import MemoryWrapping
 
 if TYPE_CHECKING:

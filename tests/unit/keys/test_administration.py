@@ -11,7 +11,7 @@ import pytest
 from interceptors.errors import AuditError, ConfigurationError, KeyProviderError
 from interceptors.keys import KeyAdministration, Keyring, LocalKeys
 from interceptors.keys.derivation import list_keys
-from interceptors.keys.key_file import KeyringFile, read_key_file
+from interceptors.keys.key_file import KeyringFile, read_key_file, write_key_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -291,6 +291,79 @@ def test_a_grant_that_can_not_be_written_is_none(administration: KeyAdministrati
         administration.grant("checkout", "acme", [], tmp_path / "file" / "checkout.json")
     assert administration.services("acme") == set()
     assert administration.files() == []
+
+
+class Killed(BaseException):
+    """What stands for the end of the process."""
+
+
+HAND_OUTS: list[Callable[[Any, Path], object]] = [
+    lambda administration, path: administration.grant("checkout", "acme", ["billing"], path, signs=True),
+    lambda administration, _: administration.rewrap("fake:checkout", "checkout"),
+]
+
+
+@pytest.mark.parametrize("recovery", ["again", "write"])
+@pytest.mark.parametrize("written", [1, 2])
+@pytest.mark.parametrize("change", HAND_OUTS, ids=["grant", "rewrap"])
+def test_whatever_is_between_two_files_no_key_is_out_that_the_roots_do_not_know_of(  # noqa: PLR0917 - fixtures, and three parameters
+    administer: Any,
+    tmp_path: Path,
+    path: Path,
+    wrapping: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Any, Path], object],
+    written: int,
+    recovery: str,
+) -> None:
+    administration = administer()
+    administration.root("acme")
+    administration.grant("checkout", "acme", [], path)
+    files: list[Path] = []
+
+    def killed_after(file: Path, content: Any) -> None:
+        if len(files) == written:
+            raise Killed
+        files.append(file)
+        write_key_file(file, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("interceptors.keys.root_store.write_key_file", killed_after)
+        with pytest.raises(Killed):
+            change(administer(), path)
+
+    assert files == [tmp_path / "roots.json", path][:written]
+    listed: KeyAdministration = administer()
+    known = {line.kid for line in listed.keys()}  # noqa: SIM118 - no dictionary
+    assert {line.kid for line in list_keys(read_key_file(path, KeyringFile))} <= known
+    if recovery == "again":
+        change(administer(), path)
+    else:
+        administer().write()
+    recovered = (held(path), LocalKeys(path, wrapping).sealing_key("acme"))
+    (grant,) = administer().grants("checkout")
+    administer().write()
+    change(administer(), path)  # once more changes nothing
+    assert (held(path), LocalKeys(path, wrapping).sealing_key("acme")) == recovered
+    assert administer().grants("checkout") == [grant]
+    assert json.loads((tmp_path / "roots.json").read_text())["unwritten"] == {}
+    kids = administer().revoke_service("checkout", reason="for good")
+    assert {line.kid for line in list_keys(read_key_file(path, KeyringFile))} == set()
+    assert len(kids) == len(recovered[0])
+
+
+def test_the_roots_may_lie_behind_a_link(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    (tmp_path / "roots.json").symlink_to("place/roots.json")
+    administration = KeyAdministration(tmp_path / "roots.json")
+    administration.root("acme")
+    administration.grant("checkout", "acme", [], tmp_path / "checkout.json")
+
+    assert (tmp_path / "roots.json").is_symlink()
+    other = KeyAdministration(place / "roots.json")
+    assert other.roots() == [("acme", 1, "seal")]
+    assert [file.resolve() for file in other.files()] == [tmp_path / "checkout.json"]
 
 
 def revoke_any(administration: KeyAdministration) -> None:

@@ -284,3 +284,26 @@ def test_a_wrapped_key_in_a_file_that_does_not_say_by_what_is_refused(wrapped: P
         ConfigurationError, match=r"keys\.0: the key is wrapped, and the file does not say by"
     ):
         LocalKeys(wrapped, wrapping)
+
+
+def test_a_mounted_secret_is_read_through_its_links_and_so_is_the_next_one(
+    tmp_path: Path, key_file: KeyFile, entry: Entry
+) -> None:
+    """As Kubernetes mounts one: the file is a link into `..data`, which is a link that is replaced."""
+    mount = tmp_path / "mount"
+    for version, key in ((1, "11" * 32), (2, OTHER)):
+        (mount / f"..{version}").mkdir(parents=True)
+        key_file(entry(sender_key=key)).rename(mount / f"..{version}" / "keys.json")
+    (mount / "..data").symlink_to("..1")
+    (mount / "keys.json").symlink_to("..data/keys.json")
+    keys = LocalKeys(mount / "keys.json")
+    assert keys.sealing_key("acme").key.hex() == "11" * 32
+
+    (mount / "..data_tmp").symlink_to("..2")
+    (mount / "..data_tmp").replace(mount / "..data")
+    keys.refresh()
+    assert keys.sealing_key("acme").key.hex() == OTHER
+
+    (mount / "..2" / "keys.json").chmod(0o644)
+    with pytest.raises(ConfigurationError, match="others can read this key file"):
+        LocalKeys(mount / "keys.json")

@@ -326,3 +326,38 @@ def test_a_folder_that_can_not_be_locked_is_named(store: RootStore, monkeypatch:
     monkeypatch.setattr("interceptors.keys.root_store.fcntl.flock", refuse)
     with pytest.raises(ConfigurationError, match=r"roots\.json: its folder can't be locked"), store.locked():
         pass
+
+
+def test_a_key_file_is_handed_out_after_its_grant_or_nothing_changes(
+    store: RootStore, open_store: Callable[..., RootStore], tmp_path: Path
+) -> None:
+    (tmp_path / "billing.json").mkdir()
+    former = store.file
+    more = [grant.model_copy(update={"reads": ("search",)}) for grant in former.grants]
+
+    with pytest.raises(ConfigurationError, match=r"billing\.json: can't be written"):
+        store.hand_out("billing", tmp_path / "billing.json", more, ())
+    assert store.file == former == open_store().file
+
+    store.save({"billing": tmp_path / "billing.json"})
+    store.hand_out("checkout", tmp_path / "checkout.json", more, more[:1])
+    assert (store.file.grants, store.file.ended) == (tuple(more), tuple(more[:1]))
+    assert store.file == open_store().file
+    assert store.unwritten() == {"billing": tmp_path / "billing.json"}
+    assert {key.sender for key in read_key_file(tmp_path / "checkout.json", KeyringFile).keys} == {
+        "checkout",
+        "search",
+    }
+
+
+def test_a_link_of_another_user_leads_to_no_roots(
+    open_store: Callable[..., RootStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to("roots.json")
+
+    def refuse(_: Path) -> Path:
+        raise PermissionError(1, "a symbolic link that another user has made")
+
+    monkeypatch.setattr("interceptors.keys.root_store.followed", refuse)
+    with pytest.raises(ConfigurationError, match=r"another user has made.*name the file itself"):
+        open_store(tmp_path / "link")

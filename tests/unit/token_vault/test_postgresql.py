@@ -10,7 +10,7 @@ import pytest
 
 import interceptors
 from interceptors.errors import TokenError, TokenProblem
-from interceptors.token_vault.database import open_database
+from interceptors.token_vault.address import open_database
 from interceptors.token_vault.postgresql import PostgreSQL
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interceptors.errors import ConfigurationError, TokenError
+from interceptors.token_vault import schema
 from interceptors.token_vault.schema import check_schema, migrate
 from interceptors.token_vault.sqlite import SQLite
 
@@ -19,7 +20,7 @@ def test_tables_are_made_once_and_stay(database: SQLite) -> None:
     check_schema(database)
 
     with database.transaction(write=False) as execute:
-        assert execute("SELECT version FROM vault_schema") == [(1,)]
+        assert execute("SELECT version FROM vault_schema") == [(1,), (2,)]
         assert execute("SELECT tenant FROM vault_tenants") == [("acme",)]
 
 
@@ -38,7 +39,7 @@ def test_a_database_without_tables_says_what_to_do(tmp_path: Path) -> None:
 
 def test_tables_of_a_later_version_are_not_touched(database: SQLite) -> None:
     with database.transaction(write=True) as execute:
-        execute("INSERT INTO vault_schema VALUES (2)")
+        execute("INSERT INTO vault_schema VALUES (3)")
 
     for call in (check_schema, migrate):
         with pytest.raises(ConfigurationError, match="update the library"):
@@ -49,3 +50,24 @@ def test_an_unreachable_database_is_not_taken_for_an_empty_one(tmp_path: Path) -
     (tmp_path / "text.db").write_text("no database" * 100)
     with pytest.raises(TokenError):
         check_schema(SQLite(tmp_path / "text.db"))
+
+
+def test_tables_of_the_first_version_become_those_of_now_with_what_is_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = SQLite(tmp_path / "old.db")
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "_STEPS", schema._STEPS[:1])
+        migrate(database)
+    with database.transaction(write=True) as execute:
+        execute("INSERT INTO vault_rates VALUES ('support-desk', 7)")
+    with pytest.raises(ConfigurationError, match="older version; run: interceptors tokens init"):
+        check_schema(database)
+
+    migrate(database)
+
+    check_schema(database)
+    with database.transaction(write=False) as execute:
+        assert execute("SELECT caller, due, refused FROM vault_rates") == [("support-desk", 7, 0)]
+        assert execute("SELECT * FROM vault_domains") == []
+    database.close()

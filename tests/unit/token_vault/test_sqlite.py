@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interceptors.errors import ConfigurationError, TokenError, TokenProblem
-from interceptors.token_vault.database import open_database
+from interceptors.token_vault.address import open_database
 from interceptors.token_vault.sqlite import SQLite
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from interceptors.errors import (
     TokenProblem,
 )
 from interceptors.scan import Token, parse_token
-from interceptors.token_vault import TokenVault
+from interceptors.token_vault import AliasStore, TokenVault, parse_access
 from interceptors.token_vault.store import VaultStore
+from interceptors.tokens import Tokenized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +93,7 @@ def test_a_domain_or_tenant_that_there_is_not_is_refused(vault: TokenVault) -> N
 @pytest.mark.parametrize(
     "asked",
     [
-        {"caller": "mallory"},
+        {"caller": "stranger"},
         {"caller": "intern"},
         {"purpose": "marketing"},
         {"caller": "privacy-desk"},
@@ -145,7 +146,8 @@ def test_a_caller_is_limited_and_others_are_not(vault: TokenVault, recorded: Rec
         vault.resolve(str(token), **WANTED)
 
     assert refused(vault, token) is TokenProblem.LIMITED
-    assert recorded()[-1] == ("token.resolve.limited", {**WANTED, "token": str(token)})
+    limited = {**WANTED, "token": str(token), "further": "counted"}
+    assert recorded()[-1] == ("token.resolve.limited", limited)
     assert vault.resolve(str(token), **ERASURE) == EMAIL
     clock.now_s += 1
     vault.resolve(str(token), **WANTED)
@@ -154,6 +156,71 @@ def test_a_caller_is_limited_and_others_are_not(vault: TokenVault, recorded: Rec
     for _ in range(3):
         vault.resolve(str(token), **WANTED)
     assert refused(vault, token) is TokenProblem.LIMITED
+
+
+def test_of_a_flood_one_attempt_is_recorded_and_then_how_many_there_were(
+    vault: TokenVault, recorded: Recorded, clock: Any
+) -> None:
+    token = vault.tokenize("acme", "customer", EMAIL)
+    for _ in range(3):
+        vault.resolve(str(token), **WANTED)
+    before = len(recorded())
+
+    for _ in range(40):
+        assert refused(vault, token) is TokenProblem.LIMITED
+        assert refused(vault, token, "forget") is TokenProblem.LIMITED
+    assert [action for action, _ in recorded()[before:]] == ["token.resolve.limited"]
+
+    clock.now_s += 1
+    vault.resolve(str(token), **WANTED)
+    assert refused(vault, token) is TokenProblem.LIMITED
+    assert recorded()[before + 1] == ("token.limited", {"caller": "support-desk", "attempts": 80})
+    assert [action for action, _ in recorded()[before + 2 :]] == ["token.resolve", "token.resolve.limited"]
+
+
+def test_strangers_share_one_allowance_and_fill_neither_log_nor_database(
+    vault: TokenVault, database: SQLite, recorded: Recorded, clock: Any
+) -> None:
+    token = vault.tokenize("acme", "customer", EMAIL)
+    for number in range(30):
+        assert refused(vault, token, caller=f"stranger-{number}" * 100) is TokenProblem.DENIED
+    assert refused(vault, EMAIL, caller="intern") is TokenProblem.DENIED
+
+    found = recorded()
+    assert [action for action, _ in found] == ["token.resolve.denied"] * 3 + ["token.resolve.limited"]
+    assert found[3][1]["further"] == "counted"
+    assert [details["caller"] for _, details in found] == [
+        (f"stranger-{number}" * 100)[:255] for number in range(4)
+    ]
+    with database.transaction(write=False) as execute:
+        assert execute("SELECT caller, refused FROM vault_rates") == [("", 28)]
+    assert vault.resolve(str(token), **WANTED) == EMAIL
+
+    clock.now_s += 1
+    assert refused(vault, token, caller="stranger-0") is TokenProblem.DENIED
+    counted, denied = recorded()[-2:]
+    assert counted == ("token.limited", {"attempts": 28})
+    assert (denied[0], denied[1]["caller"]) == ("token.resolve.denied", "stranger-0")
+
+
+def test_a_count_that_can_not_be_recorded_is_kept(
+    vault: TokenVault, audit: AuditLog, recorded: Recorded, clock: Any
+) -> None:
+    token = vault.tokenize("acme", "customer", EMAIL)
+    for _ in range(7):
+        refused(vault, token, caller="intern")
+    log = audit.path.read_bytes()
+    audit.path.unlink()
+    audit.path.mkdir()
+    clock.now_s += 1
+    with pytest.raises(AuditError):
+        vault.resolve(str(token), **{**WANTED, "caller": "intern"})
+    audit.path.rmdir()
+    audit.path.write_bytes(log)
+
+    clock.now_s += 1
+    refused(vault, token, caller="intern")
+    assert recorded()[-2] == ("token.limited", {"attempts": 4})
 
 
 def test_guessing_is_limited_too(vault: TokenVault) -> None:
@@ -328,3 +395,51 @@ def test_a_value_that_was_overwritten_does_not_open(
 
     with pytest.raises(KeyProviderError, match="altered"):
         vault.resolve(str(token), **WANTED)
+
+
+def test_a_domain_keeps_the_normal_form_that_it_was_begun_with(
+    vault: TokenVault, database: SQLite, keys: Keys, audit: AuditLog
+) -> None:
+    def another(**domains: dict[str, str]) -> TokenVault:
+        document = {"version": 1, "domains": domains}
+        return TokenVault(database, keys(), audit=audit, access=parse_access(json.dumps(document), "v.yaml"))
+
+    card, none = {"class": "payment.card"}, {"class": "personal.name"}
+    late = another(customer=card)  # nothing is in it yet
+    token = vault.tokenize("acme", "customer", EMAIL)
+
+    with pytest.raises(ConfigurationError, match=r"begun with the class 'personal\.email'") as caught:
+        late.tokenize("acme", "customer", "new@example.com")
+    assert "'payment.card' now" in str(caught.value)
+    for changed in (card, none, {}):
+        with pytest.raises(ConfigurationError, match="put back what it was, and begin another domain"):
+            another(customer=changed)
+    assert [count.tokens for count in vault.counts()] == [1]
+    kept = another(customer={"class": "personal.email"}, other=card)
+    assert kept.tokenize("acme", "customer", EMAIL.replace("example", "EXAMPLE")) == token
+
+
+def test_a_class_without_a_normal_form_may_become_another_one(
+    vault: TokenVault, database: SQLite, keys: Keys, audit: AuditLog
+) -> None:
+    token = vault.tokenize("acme", "employee", "7")
+    document = {"version": 1, "domains": {"employee": {"class": "personal.name"}}}
+    access = parse_access(json.dumps(document), "v.yaml")
+    assert TokenVault(database, keys(), audit=audit, access=access).tokenize("acme", "employee", "7") == token
+
+
+def test_a_derived_token_is_forgotten_with_its_aliases_and_never_resolved(
+    vault: TokenVault, database: SQLite, recorded: Recorded
+) -> None:
+    aliases = AliasStore(database)
+    first, second = Token(b"1" * 16, 1), Token(b"2" * 16, 2)
+    aliases.record("acme", "customer", Tokenized(second, (first,)))
+
+    assert refused(vault, first) is TokenProblem.UNKNOWN
+    assert refused(vault, first, "forget") is TokenProblem.DENIED
+    vault.forget(str(second), **ERASURE)
+
+    where = {"tenant": "acme", "domain": "customer"}
+    assert recorded()[-1] == ("token.forget", {"token": str(second), **where, **ERASURE})
+    assert aliases.canonical("acme", "customer", first) == first
+    assert refused(vault, first, "forget", **ERASURE) is TokenProblem.UNKNOWN
