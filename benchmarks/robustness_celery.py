@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE = 15.0
-SECRETS = ("alice@example.com", "4111111111111111")
+SECRETS = ("clerk@example.com", "4111111111111111")
 
 
 class Theirs(Recorded):
@@ -270,7 +270,7 @@ def attributes(side: Plain | Ours, _: str) -> str:
     def order(task: Any) -> None:
         seen.append(TRACE_HEADERS & vars(task.request).keys())
 
-    shop.finish(order.apply_async(headers={"traceparent": FOREIGN, "baggage": "user=alice"}))
+    shop.finish(order.apply_async(headers={"traceparent": FOREIGN, "baggage": "user=clerk"}))
     (headers,), (found,) = shop.wire, seen
     return f"on the wire: {names(TRACE_HEADERS & headers.keys())}; attributes: {names(found)}"
 

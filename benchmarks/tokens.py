@@ -32,7 +32,7 @@ from interceptors.tokens import Tokenizer, derived_token
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EMAIL = "jane.doe@example.com"
+EMAIL = "jo.doe@example.com"
 ACCESS = {
     "version": 1,
     "domains": {"customer": {"class": "personal.email"}},

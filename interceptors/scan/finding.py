@@ -37,7 +37,7 @@ class Finding(NamedTuple):
     path: str = ""
     """Where in the document, such as `$.customer.email`; empty where the format has no paths. A name that may
     itself be an identifier is shown as `*`: one that holds a finding or many digits, or is no plain word. A
-    person's name that is written as a word, such as `john_smith`, is shown."""
+    person's name that is written as a word, such as `jo_doe`, is shown."""
     part: str = "body"
     """Which part of a message it is in: `body`, `key`, or `headers` and the header's name as in a path."""
 

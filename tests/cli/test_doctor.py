@@ -493,9 +493,9 @@ def test_it_says_by_whom_the_policy_is_signed_and_refuses_what_the_service_would
     starter: Path, invoke: Callable[..., Result]
 ) -> None:
     folder = starter.parent
-    write_signing_key(folder / "alice.key", SigningKey(bytes(32)))
+    write_signing_key(folder / "clerk.key", SigningKey(bytes(32)))
     invoke(
-        "policy", "trust", "--policy", folder / "alice.pub", "--threshold", 1, "--out", folder / "trust.yaml"
+        "policy", "trust", "--policy", folder / "clerk.pub", "--threshold", 1, "--out", folder / "trust.yaml"
     )
     with starter.open("a", encoding="utf-8") as file:
         file.write("trust: trust.yaml\n")
@@ -505,9 +505,9 @@ def test_it_says_by_whom_the_policy_is_signed_and_refuses_what_the_service_would
 
     write_policy(starter, "serial: 7\n")
     policy = folder / "policy.yaml"
-    invoke("policy", "sign", policy, "--key", folder / "alice.key", "--out", policy)
+    invoke("policy", "sign", policy, "--key", folder / "clerk.key", "--out", policy)
     result = invoke("doctor", starter)
-    assert any(line.endswith("; serial 7, signed by alice") for line in lines(result, "ok"))
+    assert any(line.endswith("; serial 7, signed by clerk") for line in lines(result, "ok"))
     assert not policy.with_name("policy.yaml.seen").exists()
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INSPECTOR = Inspector()
 LIMITED = [INSPECTOR.with_limits(limits) for limits in (Limits(), Limits(64, 1), Limits(0, 0))]
 PLANTED = (
-    "jane.doe@example.com",
+    "jo.doe@example.com",
     "4111 1111 1111 1111",
     "GB29 NWBK 6016 1331 9268 19",
     "AKIAIOSFODNN7EXAMPLE",
@@ -177,7 +177,7 @@ def test_there_is_a_verdict_on_any_bytes(body: bytes, format_: Format, inspector
 def test_there_is_a_verdict_on_a_body_that_was_compressed_and_altered(
     codec: str, content: bytes, data: st.DataObject
 ) -> None:
-    body = bytearray(CODECS[codec].packed(content + b" jane@example.com"))
+    body = bytearray(CODECS[codec].packed(content + b" user@example.com"))
     for at in data.draw(st.lists(st.integers(0, len(body) - 1), max_size=3)):
         body[at] = data.draw(st.integers(0, 255))
     inspection = INSPECTOR.inspect(bytes(body))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 INSPECTOR = Inspector()
 PLANTED = st.sampled_from(
-    ["jane.doe@example.com", "4111 1111 1111 1111", "GB29 NWBK 6016 1331 9268 19", "AKIAIOSFODNN7EXAMPLE"]
+    ["jo.doe@example.com", "4111 1111 1111 1111", "GB29 NWBK 6016 1331 9268 19", "AKIAIOSFODNN7EXAMPLE"]
 )
 WORDS = st.sampled_from(
     ["", "hello", "zz top", "x\ty", "caf\u00e9", "\u65e5\u672c", "\U0001f600", 'q"q', "b\\s", "/p/", "#"]

@@ -38,7 +38,7 @@ def test_next_to_nothing_is_found_where_nothing_is(messages: list[bytes]) -> Non
 
 def test_what_is_put_into_such_a_message_is_found_and_nothing_else(messages: list[bytes]) -> None:
     inspector = Inspector()
-    mail = b' {"mail": "jane.doe@example.com"}'
+    mail = b' {"mail": "jo.doe@example.com"}'
 
     found = [
         [finding.detector for finding in inspector.inspect(message + mail).findings]

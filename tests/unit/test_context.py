@@ -331,17 +331,17 @@ def carry(**entries: object) -> None:
 
 
 def test_a_span_brings_its_labels_as_baggage_and_no_other_stays() -> None:
-    carry(user="bob", region="us")
+    carry(user="buyer", region="us")
 
     scope = Scope("acme", CONTEXT, {"region": "eu"})
 
     assert current_baggage() == {"region": "eu"}
     scope.leave()
-    assert current_baggage() == {"user": "bob", "region": "us"}
+    assert current_baggage() == {"user": "buyer", "region": "us"}
 
 
 def test_a_span_without_labels_leaves_no_baggage() -> None:
-    carry(user="bob")
+    carry(user="buyer")
 
     Scope("acme", CONTEXT)
 
@@ -426,7 +426,7 @@ def test_where_no_span_was_current_nothing_is_left_behind() -> None:
 
 
 def test_what_came_from_elsewhere_is_remote_and_not_current_of_itself() -> None:
-    carry(user="bob")
+    carry(user="buyer")
     before = otel_context.get_current()
 
     theirs = continued(before, "acme", CONTEXT, {"region": "eu"})
@@ -436,7 +436,7 @@ def test_what_came_from_elsewhere_is_remote_and_not_current_of_itself() -> None:
     assert (span.is_remote, current(theirs)) == (True, CONTEXT)
     assert (current_tenant(theirs), left_behind(theirs)) == ("acme", None)
     assert current_baggage(theirs) == {"region": "eu"}
-    assert current_baggage() == {"user": "bob"}
+    assert current_baggage() == {"user": "buyer"}
 
 
 def test_beyond_what_came_from_elsewhere_another_tenants_trace_starts_anew() -> None:

@@ -109,7 +109,7 @@ CREDENTIALS = (
         ),
         counter_examples=(
             b"https://example.com:8443/a@b",
-            b"https://jane@example.com/",
+            b"https://user@example.com/",
             b"postgresql://app:${DB_PASSWORD}@db.example.com/app",
             b"postgresql://app:****@db.example.com/app",
         ),

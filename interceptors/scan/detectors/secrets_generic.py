@@ -110,7 +110,7 @@ GENERIC = (
         reason="a value under a key that says password, and no placeholder",
         context=("password", "passwd", "pwd", "passphrase", "pass"),
         examples=(
-            b'{"user": "jane", "password": "open sesame"}',
+            b'{"user": "clerk", "password": "open sesame"}',
             b"Server=db;User ID=app;Password=#gets0m3;Encrypt=True",
             b'{"name": "DB_PASSWORD", "value": "hunter2"}',
             b"<userPassword>Prestigitariu$</userPassword>",

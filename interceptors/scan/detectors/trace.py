@@ -73,7 +73,7 @@ TRACE = (
         validation=Validation.KEY,
         reason="a member of a tracestate or baggage header (W3C Trace Context, section 3.3; W3C Baggage)",
         context=("tracestate", "baggage"),
-        examples=(b'{"tracestate": "vendor=t61rcWkgMzE"}', b"baggage: userId=alice,serverNode=1"),
+        examples=(b'{"tracestate": "vendor=t61rcWkgMzE"}', b"baggage: userId=clerk,serverNode=1"),
         counter_examples=(b'{"baggage": 2}', b"tracestate is empty"),
     ),
     Detector(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from interceptors.evaluation.labelled import LabelledData, Record
 
 MAIL = {"class": "personal.email", "start": 5, "end": 21}
-RECORD = {"text": "mail jane@example.com", "labels": [MAIL]}
+RECORD = {"text": "mail user@example.com", "labels": [MAIL]}
 
 
 def untracked(records: Iterable[Record], name: str) -> Iterable[Record]:

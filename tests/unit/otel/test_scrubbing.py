@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-ALICE = "alice@example.com"
+CLERK = "clerk@example.com"
 SCHEMA = "https://opentelemetry.io/schemas/1.30.0"
 POLICY: dict[str, object] = {
     "spans": {
@@ -76,10 +76,10 @@ def span(**fields: Any) -> ReadableSpan:
 
 def test_ids_times_kind_flags_and_status_code_stay(scrub: Callable[..., ReadableSpan]) -> None:
     found = scrub(
-        context=context(ALICE),
-        parent=context(ALICE),
+        context=context(CLERK),
+        parent=context(CLERK),
         kind=SpanKind.CLIENT,
-        status=Status(StatusCode.ERROR, ALICE),
+        status=Status(StatusCode.ERROR, CLERK),
         start_time=100,
         end_time=200,
     )
@@ -93,7 +93,7 @@ def test_ids_times_kind_flags_and_status_code_stay(scrub: Callable[..., Readable
 def test_attributes_are_held_to_the_policy_and_the_dropped_are_counted(
     scrub: Callable[..., ReadableSpan],
 ) -> None:
-    found = scrub(attributes={"http.method": "GET", "shop.kind": "gift", "url.full": ALICE, "user.id": 7})
+    found = scrub(attributes={"http.method": "GET", "shop.kind": "gift", "url.full": CLERK, "user.id": 7})
     assert dict(found.attributes or {}) == {"http.method": "GET", "shop.kind": "gift"}
     assert found.dropped_attributes == 2
 
@@ -107,7 +107,7 @@ def test_what_the_sdk_has_dropped_stays_counted(tracing: Tracing) -> None:
     for name in ("a", "b", "http.method"):
         begun.set_attribute(name, "GET")
     begun.add_event("exception")
-    begun.add_event("alice")
+    begun.add_event("clerk")
     begun.end()
     (found,) = exported.get_finished_spans()
     assert (dict(found.attributes or {}), found.dropped_attributes) == ({"http.method": "GET"}, 2)
@@ -121,9 +121,9 @@ def test_what_the_sdk_has_dropped_stays_counted(tracing: Tracing) -> None:
     [
         ({"name": "GET"}, "GET"),
         ({"name": "buy a gift", "attributes": {"shop.kind": "gift"}}, "buy a gift"),
-        ({"name": "GET /users/alice", "kind": SpanKind.SERVER}, "server"),
-        ({"name": ALICE, "instrumentation_scope": InstrumentationScope("shop.cart")}, "internal shop.cart"),
-        ({"name": ALICE, "instrumentation_scope": InstrumentationScope(ALICE)}, "internal"),
+        ({"name": "GET /users/clerk", "kind": SpanKind.SERVER}, "server"),
+        ({"name": CLERK, "instrumentation_scope": InstrumentationScope("shop.cart")}, "internal shop.cart"),
+        ({"name": CLERK, "instrumentation_scope": InstrumentationScope(CLERK)}, "internal"),
         ({"name": None}, "internal"),
     ],
 )
@@ -138,15 +138,15 @@ def test_events_keep_their_time_and_what_leaves_of_their_attributes(
 ) -> None:
     exception = {
         "exception.type": "shop.CartError",
-        "exception.message": ALICE,
-        "exception.stacktrace": f"Traceback: {ALICE}",
+        "exception.message": CLERK,
+        "exception.stacktrace": f"Traceback: {CLERK}",
         "exception.escaped": "False",
     }
     found = scrub(
         events=[
             Event("exception", attributes=exception, timestamp=11),
             Event("cart emptied", attributes={"shop.kind": "gift"}, timestamp=12),
-            Event(ALICE, attributes={"shop.kind": "gift"}, timestamp=13),
+            Event(CLERK, attributes={"shop.kind": "gift"}, timestamp=13),
         ]
     )
     shown = [(event.name, event.timestamp, dict(event.attributes or {})) for event in found.events]
@@ -159,7 +159,7 @@ def test_events_keep_their_time_and_what_leaves_of_their_attributes(
 
 
 def test_links_keep_their_ids_and_what_leaves_of_their_attributes(scrub: Callable[..., ReadableSpan]) -> None:
-    (link,) = scrub(links=[Link(context(ALICE), {"shop.kind": "gift", "user": ALICE})]).links
+    (link,) = scrub(links=[Link(context(CLERK), {"shop.kind": "gift", "user": CLERK})]).links
     assert (link.context, link.context.trace_state) == (context(), TraceState())
     assert (dict(link.attributes or {}), link.dropped_attributes) == ({"shop.kind": "gift"}, 1)
 
@@ -168,14 +168,14 @@ def test_links_keep_their_ids_and_what_leaves_of_their_attributes(scrub: Callabl
     ("scope", "left"),
     [
         (
-            InstrumentationScope("shop.cart", "1.2", SCHEMA, {"shop.kind": "gift", "user": ALICE}),
+            InstrumentationScope("shop.cart", "1.2", SCHEMA, {"shop.kind": "gift", "user": CLERK}),
             InstrumentationScope("shop.cart", "1.2", SCHEMA, {"shop.kind": "gift"}),
         ),
         (
-            InstrumentationScope(ALICE, ALICE, f"https://example.com/{ALICE}", {"a": ALICE}),
+            InstrumentationScope(CLERK, CLERK, f"https://example.com/{CLERK}", {"a": CLERK}),
             InstrumentationScope("", None, "", {}),
         ),
-        (InstrumentationScope("shop", "1.0+alice", f"{SCHEMA}/alice"), InstrumentationScope("shop")),
+        (InstrumentationScope("shop", "1.0+clerk", f"{SCHEMA}/clerk"), InstrumentationScope("shop")),
         (None, None),
     ],
 )
@@ -187,8 +187,8 @@ def test_scopes_are_held_to_the_policy(
 
 
 def test_resources_are_held_to_the_policy(scrub: Callable[..., ReadableSpan]) -> None:
-    first = Resource({"service.name": "shop", "host.name": ALICE, "process.command_line": ALICE}, SCHEMA)
-    second = Resource({"service.name": "billing"}, ALICE)
+    first = Resource({"service.name": "shop", "host.name": CLERK, "process.command_line": CLERK}, SCHEMA)
+    second = Resource({"service.name": "billing"}, CLERK)
     for given_, left in (
         (first, Resource({"service.name": "shop"}, SCHEMA)),
         (first, Resource({"service.name": "shop"}, SCHEMA)),
@@ -201,29 +201,29 @@ def test_what_is_found_in_an_attribute_that_would_leave_is_counted(
     scrub: Callable[..., ReadableSpan], tracing: Tracing
 ) -> None:
     before = tracing.counts["personal.email scrubbed"]
-    assert dict(scrub(attributes={"shop.kind": ALICE}).attributes or {}) == {}
+    assert dict(scrub(attributes={"shop.kind": CLERK}).attributes or {}) == {}
     assert tracing.counts["personal.email scrubbed"] == before + 1
 
 
 def test_the_span_of_the_application_stays_as_it_is(tracing: Tracing) -> None:
     provider = TracerProvider()
     exporter = ScrubbingSpanExporter(InMemorySpanExporter(), tracing)
-    with provider.get_tracer("shop").start_as_current_span("alice", links=[Link(context(ALICE))]) as begun:
-        begun.set_attribute("user", ALICE)
-        begun.add_event(ALICE, {"user": ALICE})
-        begun.set_status(StatusCode.ERROR, ALICE)
+    with provider.get_tracer("shop").start_as_current_span("clerk", links=[Link(context(CLERK))]) as begun:
+        begun.set_attribute("user", CLERK)
+        begun.add_event(CLERK, {"user": CLERK})
+        begun.set_status(StatusCode.ERROR, CLERK)
     assert isinstance(begun, ReadableSpan)
     before = begun.to_json()
     exporter.export([begun])
     assert begun.to_json() == before
-    assert ALICE in before
+    assert CLERK in before
     provider.shutdown()
 
 
 class Hostile(ReadableSpan):
     @property
     def attributes(self) -> Any:
-        raise RuntimeError(ALICE)
+        raise RuntimeError(CLERK)
 
 
 def test_a_span_that_can_not_be_scrubbed_is_dropped_and_counted_and_the_others_go(
@@ -272,7 +272,7 @@ def test_a_processor_is_given_what_leaves(tracing: Tracing) -> None:
     provider = TracerProvider()
     provider.add_span_processor(ScrubbingSpanProcessor(SimpleSpanProcessor(exported), tracing))
     provider.add_span_processor(ScrubbingSpanProcessor(SimpleSpanProcessor(recording), tracing))
-    with provider.get_tracer("shop").start_as_current_span("alice", attributes={"user": ALICE}):
+    with provider.get_tracer("shop").start_as_current_span("clerk", attributes={"user": CLERK}):
         pass
     assert provider.force_flush()
     provider.shutdown()
@@ -289,11 +289,11 @@ def test_a_span_that_can_not_be_scrubbed_reaches_no_processor(tracing: Tracing) 
 
 def test_the_console_shows_what_leaves(tracing: Tracing) -> None:
     out = io.StringIO()
-    recorded = span(attributes={"http.method": "GET", "user": ALICE}, links=[Link(context(ALICE))])
+    recorded = span(attributes={"http.method": "GET", "user": CLERK}, links=[Link(context(CLERK))])
     ScrubbingSpanExporter(ConsoleSpanExporter(out=out), tracing).export([recorded])
     shown = json.loads(out.getvalue())
     assert (shown["name"], shown["attributes"]) == ("GET", {"http.method": "GET"})
-    assert ALICE not in out.getvalue()
+    assert CLERK not in out.getvalue()
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
@@ -337,7 +337,7 @@ SPANS = st.builds(
     name=VALUES,
     attributes=BAGS,
     events=st.lists(st.builds(Event, VALUES, attributes=BAGS, timestamp=st.just(1)), max_size=3),
-    links=st.lists(st.builds(Link, st.just(context(ALICE)), BAGS), max_size=2),
+    links=st.lists(st.builds(Link, st.just(context(CLERK)), BAGS), max_size=2),
 )
 
 

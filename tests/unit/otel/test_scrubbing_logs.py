@@ -31,7 +31,7 @@ from interceptors.policy.span_conventions import ATTRIBUTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ALICE = "alice@example.com"
+CLERK = "clerk@example.com"
 POLICY: dict[str, object] = {
     "spans": {
         "attributes": ["shop.kind"],
@@ -40,7 +40,7 @@ POLICY: dict[str, object] = {
         "scopes": ["shop"],
     }
 }
-RESOURCE = Resource({"service.name": "shop", "host.name": ALICE}, ALICE)
+RESOURCE = Resource({"service.name": "shop", "host.name": CLERK}, CLERK)
 
 
 def memory() -> InMemoryLogRecordExporter:
@@ -78,7 +78,7 @@ def test_times_ids_and_severity_stay(tracing: Tracing) -> None:
     recorded = readable(severity_number=SeverityNumber.WARN, severity_text="WARNING")
     record = recorded.log_record
     record.trace_id, record.span_id, record.trace_flags = 7, 9, TraceFlags(1)
-    record.context = set_baggage("user", ALICE, Context())
+    record.context = set_baggage("user", CLERK, Context())
     ScrubbingLogRecordExporter(exported, tracing).export([recorded])
     found = exported.get_finished_logs()[0].log_record
     assert (found.timestamp, found.observed_timestamp) == (1, 2)
@@ -92,8 +92,8 @@ def test_times_ids_and_severity_stay(tracing: Tracing) -> None:
     [
         ("order placed", "order placed"),
         ("refund of a gift", "refund of a gift"),
-        ("refund of a gift by alice", None),
-        ({"order placed": ALICE}, None),
+        ("refund of a gift by clerk", None),
+        ({"order placed": CLERK}, None),
         (["order placed"], None),
         (b"order placed", None),
         (7, None),
@@ -111,10 +111,10 @@ def test_attributes_are_held_to_the_policy_and_the_dropped_are_counted(
     given_ = {
         "shop.kind": "gift",
         "exception.type": "ValueError",
-        "exception.message": ALICE,
-        "exception.stacktrace": ALICE,
+        "exception.message": CLERK,
+        "exception.stacktrace": CLERK,
         "code.function.name": "pay",
-        "code.file.path": f"/home/{ALICE}",
+        "code.file.path": f"/home/{CLERK}",
         "shop": {"kind": "gift"},
     }
     found = scrub(attributes=given_)
@@ -126,17 +126,17 @@ def test_attributes_are_held_to_the_policy_and_the_dropped_are_counted(
 def test_names_severities_resource_and_scope_are_held_to_the_policy(
     scrub: Callable[..., ReadableLogRecord],
 ) -> None:
-    found = scrub(event_name="shop.refund", severity_text=ALICE, exception=ValueError(ALICE))
+    found = scrub(event_name="shop.refund", severity_text=CLERK, exception=ValueError(CLERK))
     assert found.log_record.event_name == "shop.refund"
     assert found.log_record.severity_text is None
     assert found.log_record.exception is None
-    assert scrub(event_name="alice").log_record.event_name is None
+    assert scrub(event_name="clerk").log_record.event_name is None
     assert found.resource == Resource({"service.name": "shop"})
     assert found.instrumentation_scope == InstrumentationScope("shop")
 
 
 def test_the_record_of_the_application_stays_as_it_is(tracing: Tracing) -> None:
-    recorded = readable(body=ALICE, attributes={"user": ALICE}, event_name=ALICE, severity_text=ALICE)
+    recorded = readable(body=CLERK, attributes={"user": CLERK}, event_name=CLERK, severity_text=CLERK)
     before = copy.copy(vars(recorded.log_record))
     ScrubbingLogRecordExporter(memory(), tracing).export([recorded])
     assert vars(recorded.log_record) == before
@@ -146,7 +146,7 @@ def test_the_record_of_the_application_stays_as_it_is(tracing: Tracing) -> None:
 def test_a_record_that_can_not_be_scrubbed_is_dropped_and_counted(tracing: Tracing) -> None:
     exported = memory()
     before = tracing.counts["log records not scrubbed"]
-    hostile = readable(severity_number=ALICE)
+    hostile = readable(severity_number=CLERK)
     exporter = ScrubbingLogRecordExporter(exported, tracing)
     assert exporter.export([hostile]) is LogRecordExportResult.SUCCESS
     assert exporter.export([hostile, readable()]) is LogRecordExportResult.SUCCESS
@@ -179,11 +179,11 @@ def test_what_a_logger_emits_is_scrubbed(tracing: Tracing) -> None:
     exported = memory()
     provider = LoggerProvider(resource=RESOURCE)
     provider.add_log_record_processor(SimpleLogRecordProcessor(ScrubbingLogRecordExporter(exported, tracing)))
-    logger = provider.get_logger(ALICE)
-    logger.emit(body=ALICE, attributes={"user": ALICE}, exception=ValueError(ALICE))
+    logger = provider.get_logger(CLERK)
+    logger.emit(body=CLERK, attributes={"user": CLERK}, exception=ValueError(CLERK))
     (found,) = exported.get_finished_logs()
     assert dict(found.log_record.attributes or {}) == {"exception.type": "ValueError"}
-    assert "alice" not in found.to_json()
+    assert "clerk" not in found.to_json()
     provider.shutdown()
 
 
@@ -211,7 +211,7 @@ def test_whatever_a_record_holds_nothing_raises_and_only_what_is_listed_leaves(
 class HostileResource(Resource):
     @property
     def attributes(self) -> Any:
-        raise RuntimeError(ALICE)
+        raise RuntimeError(CLERK)
 
 
 def test_where_our_own_log_is_exported_a_record_that_can_not_be_scrubbed_leads_to_one_line() -> None:

@@ -12,7 +12,7 @@ from interceptors.message import Message
 from interceptors.policy import Payload, Screened, check_policy, place, screen
 from interceptors.scan import Finding, Inspector, Token, Unscanned, Validation
 
-EMAIL = "jane.doe@example.com"
+EMAIL = "jo.doe@example.com"
 CARD = "4111111111111111"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TOKEN = Token(bytes(16), 1)

@@ -36,8 +36,8 @@ def test_a_plain_name_is_shown_as_it_is(name: str) -> None:
         ("orders.12345", "orders.{id}"),
         ("orders.12345.67890", "orders.{id}.{id}"),
         ("sms.+4915112345678", "sms.{id}"),
-        ("inbox.bob@example.com", "{id}"),
-        ("inbox/bob@example.com/new", "inbox/{id}/new"),
+        ("inbox.buyer@example.com", "{id}"),
+        ("inbox/buyer@example.com/new", "inbox/{id}/new"),
         ("reply-3f2504e0-4f89-11d3-9a0c-0305e82c3301", "reply-{id}"),
         ("reply-3F2504E04F8911D39A0C0305E82C3301", "reply-{id}"),
         ("session.0a1b2c3d4e5f", "session.{id}"),
@@ -78,7 +78,7 @@ def test_a_name_longer_than_any_brokers_is_not_looked_through(name: str) -> None
         st.builds("{}.reply.celery.pidbox".format, st.text(max_size=20)),
     )
 )
-@example("bob@example@com")
+@example("buyer@example@com")
 @example("12345@example.com@example.com")
 @example("abcdef1abcdefa12345g")
 def test_every_name_has_a_template_and_a_template_is_its_own(name: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from interceptors.scan import Paths, Treatment, Unscanned, fields
 
 PATHS = Paths(["$.name"])
-BODY = b'{"name": "Jane", "id": 1}'
-MASKED = b'{"name": "****", "id": 1}'
+BODY = b'{"name": "Jo", "id": 1}'
+MASKED = b'{"name": "**", "id": 1}'
 
 
 def mask(places: tuple[int, ...]) -> tuple[Treatment, int]:
@@ -41,7 +41,7 @@ def test_a_body_without_the_field_is_given_back(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"plain text", msgpack.packb({"name": "Jane"}), b"name=Jane&id=1", b"name,id\nJane,1\n", b'{"id"'],
+    [b"plain text", msgpack.packb({"name": "Jo"}), b"name=Jo&id=1", b"name,id\nJo,1\n", b'{"id"'],
 )
 def test_a_form_whose_places_are_not_known_is_told(body: bytes) -> None:
     assert fields(body, PATHS).unscanned is Unscanned.PLACES
@@ -49,7 +49,7 @@ def test_a_form_whose_places_are_not_known_is_told(body: bytes) -> None:
 
 
 def test_what_is_compressed_and_cut_short_is_told() -> None:
-    cut = gzip.compress(json.dumps({"name": "Jane" * 5000, "x": list(range(3000))}).encode())[:-40]
+    cut = gzip.compress(json.dumps({"name": "Jo" * 5000, "x": list(range(3000))}).encode())[:-40]
     assert fields(cut, PATHS).unscanned is not None
     assert fields(cut, PATHS).treated(mask) == []
 
@@ -60,11 +60,9 @@ def test_that_the_time_is_over_is_told() -> None:
 
 
 def test_nothing_of_a_record_is_shown() -> None:
-    found = fields(
-        json.dumps({"name": "Jane", "p": json.dumps({"name": "Eve"})}).encode(), Paths(["$..name"])
-    )
+    found = fields(json.dumps({"name": "Jo", "p": json.dumps({"name": "Xyz"})}).encode(), Paths(["$..name"]))
     assert found.treated(mask) == [(0, 0, Treatment.MASK)] * 2
-    assert all(secret not in f"{found!r} {found.values!r}" for secret in ("Jane", "Eve"))
+    assert all(secret not in f"{found!r} {found.values!r}" for secret in ("Jo", "Xyz"))
 
 
 def test_what_holds_more_than_is_opened_is_told() -> None:

@@ -14,7 +14,7 @@ from interceptors.scan.formats.codecs import CODECS
 from interceptors.scan.inspection import Format, Inspection, Inspector, Limits, Treatment
 from interceptors.scan.token import Token
 
-EMAIL = "jane@example.com"
+EMAIL = "user@example.com"
 CARD = 4111111111111111
 DOCUMENT = {"customer": {"email": EMAIL}, "cards": [None, CARD]}
 BODY = json.dumps(DOCUMENT).encode()
@@ -79,11 +79,11 @@ def test_findings_have_a_place_and_a_path(inspector: Inspector) -> None:
     [
         (BODY, Format.JSON),
         (b" %b\n%b" % (BODY, BODY), Format.JSON),
-        (b"email=jane%40example.com&x=y", Format.FORM),
-        (b"id,email\n1,jane@example.com\n2,x\n", Format.CSV),
+        (b"email=user%40example.com&x=y", Format.FORM),
+        (b"id,email\n1,user@example.com\n2,x\n", Format.CSV),
         (msgpack.packb(DOCUMENT), Format.MESSAGEPACK),
-        (b"\0\0\0\0\x07\x20jane@example.com", Format.REGISTRY),
-        (b"to jane@example.com", Format.TEXT),
+        (b"\0\0\0\0\x07\x20user@example.com", Format.REGISTRY),
+        (b"to user@example.com", Format.TEXT),
     ],
 )
 def test_the_format_is_told(inspector: Inspector, body: bytes, format_: Format) -> None:
@@ -104,7 +104,7 @@ def test_a_compressed_record_is_opened(inspector: Inspector, codec: str) -> None
 
 
 def test_a_compressed_record_of_a_format_is_of_that_format_within(inspector: Inspector) -> None:
-    body = gzip.compress(b"e,f\njane@example.com,1\n")
+    body = gzip.compress(b"e,f\nuser@example.com,1\n")
 
     assert places(inspector.inspect(body, format=Format.CSV)) == [("email", "$[0].e")]
 
@@ -115,7 +115,7 @@ def test_bytes_are_not_opened(inspector: Inspector) -> None:
 
 
 def test_a_broken_one_is_scanned_as_it_lies_too(inspector: Inspector) -> None:
-    body = gzip.compress(BODY) + b" jane@example.com"
+    body = gzip.compress(BODY) + b" user@example.com"
     inspection = inspector.inspect(body)
 
     assert sorted(places(inspection)) == sorted([*PLACES, ("email", "")])
@@ -252,7 +252,7 @@ def test_the_own_trace_id_is_found_in_what_is_encoded(inspector: Inspector) -> N
 
 
 def test_escapes_in_a_log_are_undone(inspector: Inspector) -> None:
-    body = rb'10:00 got {"email": "jane\u0040example.com"} and more'
+    body = rb'10:00 got {"email": "user\u0040example.com"} and more'
     inspection = inspector.inspect(body)
 
     assert places(inspection) == [("email", "")]
@@ -261,7 +261,7 @@ def test_escapes_in_a_log_are_undone(inspector: Inspector) -> None:
 
 @pytest.mark.parametrize("form", [b'{"u": "%b", "n": 1}', b"GET %b HTTP/1.1"])
 def test_escapes_of_a_url_are_undone(inspector: Inspector, form: bytes) -> None:
-    url = b"https://example.com/?q=jane%40example.com&x=%20"
+    url = b"https://example.com/?q=user%40example.com&x=%20"
     inspection = inspector.inspect(form % url)
 
     assert [finding.detector for finding in inspection.findings] == ["email"]
@@ -286,13 +286,13 @@ def test_what_is_kept_stays(inspector: Inspector) -> None:
 
 
 def test_tokens_are_of_the_text_as_it_reads(inspector: Inspector) -> None:
-    plain = inspector.inspect(b'["jane@example.com"]').replaced(tokenize, token)
-    escaped = inspector.inspect(rb'["jane\u0040example.com"]').replaced(tokenize, token)
+    plain = inspector.inspect(b'["user@example.com"]').replaced(tokenize, token)
+    escaped = inspector.inspect(rb'["user\u0040example.com"]').replaced(tokenize, token)
 
     assert plain == escaped
     assert plain is not None
     assert plain.startswith(b'["tok1_')
-    assert inspector.inspect(b'["jane@example.com"]').replaced(tokenize) == b'["****************"]'
+    assert inspector.inspect(b'["user@example.com"]').replaced(tokenize) == b'["****************"]'
 
 
 def test_what_is_left_of_two_that_overlap_is_replaced_too() -> None:

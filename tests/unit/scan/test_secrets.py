@@ -182,7 +182,7 @@ def test_an_address_without_a_password_has_none(find: Find, address: bytes) -> N
 
 @pytest.mark.parametrize("scheme", [b"Basic ", b"basic ", b"BASIC+", b"Basic%20"])
 def test_basic_authorization_is_decoded(find: Find, scheme: bytes) -> None:
-    pair, other = (base64.b64encode(text) for text in (b"jane:s3cret", b"no pair at all"))
+    pair, other = (base64.b64encode(text) for text in (b"user:s3cret", b"no pair at all"))
 
     assert find(scheme + pair) == [("basic_authorization", pair)]
     assert find(scheme + other) == []

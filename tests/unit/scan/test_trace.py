@@ -81,7 +81,7 @@ def test_two_ids_without_a_sampling_state_count_only_by_name(find: Find) -> None
         ),
         (b"X-Cloud-Trace-Context: %s/123;o=1" % TRACE_ID, ("google_trace", TRACE_ID + b"/123;o=1")),
         (b"tracestate: rojo=00f067aa0ba902b7,congo=t61", ("tracestate", b"rojo=00f067aa0ba902b7")),
-        (b'{"baggage":"userId=alice"}', ("tracestate", b"userId=alice")),
+        (b'{"baggage":"userId=clerk"}', ("tracestate", b"userId=clerk")),
     ],
 )
 def test_each_header_is_found_by_its_name(find: Find, text: bytes, expected: tuple[str, bytes]) -> None:

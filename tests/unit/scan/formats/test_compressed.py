@@ -18,7 +18,7 @@ from interceptors.scan.formats.compressed import Opened, opened
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TEXT = b'{"email": "jane@example.com"}'
+TEXT = b'{"email": "user@example.com"}'
 LIMIT = 1 << 20
 
 

@@ -14,8 +14,8 @@ from interceptors.scan.formats.view import Edit, View
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EMAIL = b"jane@example.com"
-TABLE = b'name,email,ssn\r\nJane,jane@example.com,078-05-1120\r\n"Doe, J","j""d@example.com",078-05-1121\r\n'
+EMAIL = b"user@example.com"
+TABLE = b'name,email,ssn\r\nJo,user@example.com,078-05-1120\r\n"Doe, J","j""d@example.com",078-05-1121\r\n'
 
 CELLS = st.text(alphabet='ab1@ ,;"\r\n\té', max_size=9)
 
@@ -35,7 +35,7 @@ def named(*names: bytes) -> Callable[[bytes], bool]:
     [
         TABLE,
         b"\xef\xbb\xbf" + TABLE,
-        b"id;first name\n1;Jane",
+        b"id;first name\n1;Jo",
         b"id\tmail\n1\tx\n2\ty\n",
         b'a|b\n1|"x\n|y"\n',
         b'"a","b"\n,\n',
@@ -52,9 +52,9 @@ def test_a_table_is_told(body: bytes) -> None:
         b"",
         b"name,email",
         b"name,email\n",
-        b"name\nJane\n",
-        b"name,email\nJane\n",
-        b"name,email\nJane,x,y\n",
+        b"name\nJo\n",
+        b"name,email\nJo\n",
+        b"name,email\nJo,x,y\n",
         b"Hello, world\nHello, you\n",
         b"a,a\n1,2\n",
         b"1,2\n3,4\n",
@@ -70,15 +70,15 @@ def test_what_only_looks_like_one_is_none(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b"name,mail\nx,jane@example.com\n", "$[0].mail"),
-        (b"name,mail\r\n\r\nx,y\r\nx,jane@example.com", "$[1].mail"),
-        (b"name,mail\rx,y\rx,jane@example.com", "$[1].mail"),
-        (b'name,mail\n"x,\ny",jane@example.com', "$[0].mail"),
-        (b'name;mail\n"x;"";";"my jane@example.com"', "$[0].mail"),
-        (b"name,e mail\nx,jane@example.com", "$[0].*"),
-        (b"name,mail\nx,y,jane@example.com", "$[0].*"),
-        (b"name,jane@example.com\nx,y", "$[*].*"),
-        (b'name,mail\nx,"jane@example.com', "$[0].mail"),
+        (b"name,mail\nx,user@example.com\n", "$[0].mail"),
+        (b"name,mail\r\n\r\nx,y\r\nx,user@example.com", "$[1].mail"),
+        (b"name,mail\rx,y\rx,user@example.com", "$[1].mail"),
+        (b'name,mail\n"x,\ny",user@example.com', "$[0].mail"),
+        (b'name;mail\n"x;"";";"my user@example.com"', "$[0].mail"),
+        (b"name,e mail\nx,user@example.com", "$[0].*"),
+        (b"name,mail\nx,y,user@example.com", "$[0].*"),
+        (b"name,user@example.com\nx,y", "$[*].*"),
+        (b'name,mail\nx,"user@example.com', "$[0].mail"),
     ],
 )
 def test_paths(body: bytes, expected: str, path: Callable[..., str]) -> None:
@@ -97,14 +97,14 @@ def test_a_mask_leaves_what_makes_the_table(replaced: Callable[..., bytes]) -> N
     new = replaced(CsvView(TABLE), TABLE, EMAIL, b'Doe, J","j""d@example.com')
 
     rows = list(csv.reader(io.StringIO(new.decode())))
-    assert rows[1] == ["Jane", "*" * 16, "078-05-1120"]
+    assert rows[1] == ["Jo", "*" * 16, "078-05-1120"]
     assert rows[2] == ["***,**", '*"*************', "078-05-1121"]
 
 
 def test_a_token_needs_a_place_of_its_own(replaced: Callable[..., bytes]) -> None:
     new = replaced(CsvView(TABLE), TABLE, EMAIL, b"Doe, J", token=True)
 
-    assert b"Jane,tok1_aebagbafayd,078" in new
+    assert b"Jo,tok1_aebagbafayd,078" in new
     assert b'"***,**"' in new
 
 

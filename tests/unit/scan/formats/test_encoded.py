@@ -13,7 +13,7 @@ from interceptors.scan.engines import best_engine
 from interceptors.scan.formats.encoded import ENCODED, Encoded, runs
 from interceptors.scan.scanner import Scanner
 
-TEXT = b'{"email": "jane@example.com", "note": "b\xc3\xa9b\xc3\xa9 ~~~ ???"}'
+TEXT = b'{"email": "user@example.com", "note": "b\xc3\xa9b\xc3\xa9 ~~~ ???"}'
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def held(scanner: Scanner, data: bytes) -> list[bytes]:
     [
         TEXT,
         b"[1, 2, 3, 4, 5, 6, 7, 8, 9]",
-        b'{\n\t"email": "jane@example.com"\n}',
+        b'{\n\t"email": "user@example.com"\n}',
         b"<?xml version='1.0'?><a/>",
         b"plain text of some length",
         b'["\xf0\x9f\x98\x80 and so on, and so forth"]',
@@ -118,7 +118,7 @@ def test_bytes_know_the_characters_that_hold_them() -> None:
     text = TEXT[:40]
     run = base64.b64encode(text)
     encoded = Encoded(run)
-    start, end = text.index(b"jane"), text.index(b".com")
+    start, end = text.index(b"user"), text.index(b".com")
 
     begin, stop = encoded.origin(start, end)
 

@@ -10,7 +10,7 @@ from interceptors.scan.formats.json import JsonView, begins, json_views, sniff
 from interceptors.scan.formats.view import Edit, View, spliced
 from interceptors.scan.token import Token
 
-NEEDLE = b"jane@example.com"
+NEEDLE = b"user@example.com"
 TOKEN = Token(b"0123456789abcdef", 3)
 
 
@@ -80,25 +80,25 @@ def test_telling_json_reads_the_beginning_only() -> None:
 @pytest.mark.parametrize(
     ("document", "path"),
     [
-        (b'{"customer": {"email": "jane@example.com"}}', "$.customer.email"),
-        (b'{"a":1,"b":[{},[],{"c":"x"}],"email":"jane@example.com"}', "$.email"),
-        (b'{"items": [1, "x", [], {"email": "to jane@example.com"}]}', "$.items[3].email"),
-        (b'["x", 2.5, null, "jane@example.com"]', "$[3]"),
-        (b'[1,2,3,[4,5,"jane@example.com"]]', "$[3][2]"),
-        (b'"jane@example.com"', "$"),
-        (b'{"user 1": {"e": "jane@example.com"}}', "$.*.e"),
-        (b'{"4111111111111111": "jane@example.com"}', "$.*"),
-        (b'{"": "jane@example.com"}', "$.*"),
-        (b'{"a": {"jane@example.com": 1}}', "$.a.*"),
-        (b'{"x": "\xc3\xa9 {[,:", "y": ["}", "jane@example.com"]}', "$.y[1]"),
-        (rb'{"x": "\\\" {[,:\\", "y": ["}\"", "jane@example.com"]}', "$.y[1]"),
-        (rb'{"k\u0065y": "jane@example.com"}', "$.*"),
-        (rb'{"email": "jane\u0040example.com"}', "$.email"),
-        (b'{"a": 1}\n{"b": "jane@example.com"}\n', "$.b"),
-        (b'{"a": "jane@example.com', "$.a"),
-        (b'}]], "jane@example.com"', "$"),
-        (b'{"a": [1, 2}, "jane@example.com"', "$.*"),
-        (b'{"a": "x" "jane@example.com"', "$.a"),
+        (b'{"customer": {"email": "user@example.com"}}', "$.customer.email"),
+        (b'{"a":1,"b":[{},[],{"c":"x"}],"email":"user@example.com"}', "$.email"),
+        (b'{"items": [1, "x", [], {"email": "to user@example.com"}]}', "$.items[3].email"),
+        (b'["x", 2.5, null, "user@example.com"]', "$[3]"),
+        (b'[1,2,3,[4,5,"user@example.com"]]', "$[3][2]"),
+        (b'"user@example.com"', "$"),
+        (b'{"user 1": {"e": "user@example.com"}}', "$.*.e"),
+        (b'{"4111111111111111": "user@example.com"}', "$.*"),
+        (b'{"": "user@example.com"}', "$.*"),
+        (b'{"a": {"user@example.com": 1}}', "$.a.*"),
+        (b'{"x": "\xc3\xa9 {[,:", "y": ["}", "user@example.com"]}', "$.y[1]"),
+        (rb'{"x": "\\\" {[,:\\", "y": ["}\"", "user@example.com"]}', "$.y[1]"),
+        (rb'{"k\u0065y": "user@example.com"}', "$.*"),
+        (rb'{"email": "user\u0040example.com"}', "$.email"),
+        (b'{"a": 1}\n{"b": "user@example.com"}\n', "$.b"),
+        (b'{"a": "user@example.com', "$.a"),
+        (b'}]], "user@example.com"', "$"),
+        (b'{"a": [1, 2}, "user@example.com"', "$.*"),
+        (b'{"a": "x" "user@example.com"', "$.a"),
     ],
 )
 def test_a_place_has_its_path(document: bytes, path: str) -> None:
@@ -126,8 +126,8 @@ def test_a_long_string_before_it_does_not_matter(size: int, filling: str) -> Non
 
 
 def test_a_place_deeper_than_paths_go_has_none() -> None:
-    assert paths(b"[" * 101 + b'"jane@example.com"') == [""]
-    assert paths(b"[" * 50 + b'"jane@example.com"') == ["$" + "[0]" * 50]
+    assert paths(b"[" * 101 + b'"user@example.com"') == [""]
+    assert paths(b"[" * 50 + b'"user@example.com"') == ["$" + "[0]" * 50]
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 4])
@@ -191,13 +191,13 @@ def test_each_byte_without_escapes_knows_its_place_with_them() -> None:
 
 
 def test_a_string_is_masked_by_as_many_asterisks() -> None:
-    body = rb'{"a": "to jane\u0040example.com!", "b": "jane@example.com"}'
+    body = rb'{"a": "to user\u0040example.com!", "b": "user@example.com"}'
 
     assert replaced(body) == b'{"a": "to ****************!", "b": "****************"}'
 
 
 def test_a_token_takes_the_room_it_needs() -> None:
-    assert replaced(b'["jane@example.com"]', token=TOKEN) == b'["%s"]' % TOKEN.text
+    assert replaced(b'["user@example.com"]', token=TOKEN) == b'["%s"]' % TOKEN.text
 
 
 @pytest.mark.parametrize("number", [b"4111111111111111", b"-4111111111111111.25e3", b"14111111111111111"])
@@ -215,7 +215,7 @@ def test_digits_in_a_string_are_no_number() -> None:
 
 
 def test_masked_keys_stay_different() -> None:
-    body = b'{"jane@example.com": 1, "x": 2, "jane@example.com": 3}'
+    body = b'{"user@example.com": 1, "x": 2, "user@example.com": 3}'
 
     assert replaced(body) == b'{"****************": 1, "x": 2, "***************1": 3}'
 

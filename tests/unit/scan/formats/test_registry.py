@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEADER = b"\x00\x00\x00\x01\x02"
-EMAIL = b"jane@example.com"
+EMAIL = b"user@example.com"
 CARD = 4111111111111111
 
 
@@ -85,12 +85,12 @@ def test_a_length_is_no_part_of_the_string_behind_it(length: int) -> None:
 
 
 def test_numbers_that_happen_to_be_readable_are_told_from_strings() -> None:
-    body = avro(b"Jane Doe, of some town", 40, EMAIL, -33, b"a note on it that is long enough", 300)
+    body = avro(b"Some Doe, of some town", 40, EMAIL, -33, b"a note on it that is long enough", 300)
 
     strings = only(body).data.replace(b"\x00", b" ").split()
 
     assert EMAIL in strings
-    assert b"Jane" in strings
+    assert b"Some" in strings
     assert b"enough" in strings
 
 
@@ -111,7 +111,7 @@ def test_protobuf_reads_like_text_with_field_numbers(path: Callable[..., str]) -
     inner = field(1, EMAIL) + field(2, CARD)
     view = only(
         protobuf(
-            field(1, b"J\xc3\xa4ne"),
+            field(1, b"K\xc3\xa4se"),
             field(3, inner),
             field(4, 2.5),
             field(16, float(CARD)),
@@ -121,7 +121,7 @@ def test_protobuf_reads_like_text_with_field_numbers(path: Callable[..., str]) -
     )
 
     assert isinstance(view, ProtobufView)
-    assert view.data == '"Jäne","jane@example.com",4111111111111111,4111111111111111,"",'.encode()
+    assert view.data == '"Käse","user@example.com",4111111111111111,4111111111111111,"",'.encode()
     assert path(view, EMAIL) == "$.3.1"
     assert path(view, b"4111111111111111") == "$.3.2"
     assert view.paths([(45, 50)]) == ["$.16"]
@@ -129,7 +129,7 @@ def test_protobuf_reads_like_text_with_field_numbers(path: Callable[..., str]) -
 
 @pytest.mark.parametrize("indexes", [b"\x00", b"\x02\x04", b"\x04\x02\x00"])
 def test_the_indexes_of_the_message_are_stepped_over(indexes: bytes) -> None:
-    assert only(protobuf(field(1, EMAIL), indexes=indexes)).data == b'"jane@example.com",'
+    assert only(protobuf(field(1, EMAIL), indexes=indexes)).data == b'"user@example.com",'
 
 
 @pytest.mark.parametrize("indexes", [b"", b"\x01", b"\x7e", b"\x02", b"\x02\x01", b"\x04\x02\x80"])
@@ -197,12 +197,12 @@ def test_a_token_is_used_where_there_is_room(replaced: Callable[..., bytes]) -> 
 
 
 def test_json_behind_the_five_bytes_is_json(path: Callable[..., str], replaced: Callable[..., bytes]) -> None:
-    body = HEADER + b'{"customer":{"email":"jane\\u0040example.com"}}'
+    body = HEADER + b'{"customer":{"email":"user\\u0040example.com"}}'
     view = only(body)
 
     assert path(view, EMAIL) == "$.customer.email"
     assert (
-        body[slice(*view.origin(view.data.index(b"jane"), view.data.index(b".com")))] == b"jane\\u0040example"
+        body[slice(*view.origin(view.data.index(b"user"), view.data.index(b".com")))] == b"user\\u0040example"
     )
     assert replaced(view, body, EMAIL).startswith(HEADER + b'{"customer":{"email":"****')
 
