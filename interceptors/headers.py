@@ -16,7 +16,7 @@ from interceptors.bounded import BoundedMap
 from interceptors.envelope import HEADER_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 T = TypeVar("T")
 
@@ -63,9 +63,12 @@ def stripped(headers: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
     return [header for header in headers if header[0] != HEADER_NAME]
 
 
-def without_clear(headers: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
-    """Give a new list of headers without those that carry a trace in clear."""
-    return [header for header in headers if not is_clear(header[0])]
+def without_clear(headers: Sequence[tuple[str, T]]) -> Sequence[tuple[str, T]]:
+    """Give headers without those that carry a trace in clear: where there are none, those that were given."""
+    for header in headers:
+        if is_clear(header[0]):
+            return [kept for kept in headers if not is_clear(kept[0])]
+    return headers
 
 
 def died_in(queues: Collection[str], headers: Iterable[tuple[str, object]]) -> bool:

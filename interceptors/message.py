@@ -55,6 +55,9 @@ class Message(NamedTuple):
     fixed: frozenset[str] = frozenset()
     """The names of headers that the bus itself goes by, such as a Celery task's `id`: without their values
     the message would not arrive, so nothing in them is replaced. Sending only."""
+    task_metadata: frozenset[str] = frozenset()
+    """The names of headers that go only where the channel's `task_metadata` keeps them: what Celery tells of
+    a task's arguments and of its host. Sending only."""
 
     def __repr__(self) -> str:
         """Show what is not secret."""

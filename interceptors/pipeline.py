@@ -16,23 +16,23 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.envelope import Binding, Candidate, Level, header_bytes
 from interceptors.errors import Answer, EnvelopeError
-from interceptors.policy import Accept, Channel, Emit, Screened, screen
+from interceptors.headers import without_clear
+from interceptors.policy import Accept, Channel, Emit, Screened, TaskMetadata, screen
 from interceptors.replay import Verdict
-from interceptors.tokens import derived_token
+from interceptors.tokens import token_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from interceptors.context import TraceContext
-    from interceptors.envelope import KeySet, Opened, Opener, Sealer, TokenKey
+    from interceptors.envelope import KeySet, Opened, Opener, Sealer
     from interceptors.message import Message
     from interceptors.policy import Policy
     from interceptors.replay import ReplayWindow
-    from interceptors.scan import Token
 
 
 _BINDS_BODY = bytes((Level.MESSAGE,))
@@ -52,26 +52,24 @@ class Outgoing(NamedTuple):
     """What a producer is to do with a message."""
 
     channel: Channel
+    message: Message
+    """As it is to be sent: without the headers that may not go, and with findings replaced."""
     envelope: bytes | None = None
     unsealed: Unsealed | None = None
     """Why there is no envelope though the channel asks for one."""
     labels_left_out: int = 0
     screened: Screened | None = None
-    """The message as it may be sent; None where it was not scanned, and goes as it is."""
+    """What was found in it; None where it was not looked into."""
 
     @property
     def blocked(self) -> tuple[str, ...]:
         """Why the policy lets the message not be sent: what was found where; empty where it may be."""
         return () if self.screened is None else self.screened.blocked
 
-    def sent(self, message: Message) -> tuple[Any, Sequence[tuple[str, Any]]]:
-        """Give body and headers to send.
-
-        Args:
-            message: what `on_send` was given.
-        """
-        given = message if self.screened is None else self.screened
-        return given.body, given.headers
+    @property
+    def seals(self) -> bool:
+        """Whether nothing that carries a trace in clear may go with the message, envelope or none."""
+        return self.channel.emit is Emit.SEALED
 
     @property
     def traced(self) -> bool:
@@ -136,17 +134,17 @@ def on_send(
     message: Message,
     *,
     context: TraceContext,
-    policy: Policy,
+    channel: Channel,
     sealer: Sealer | None,
     now: int,
     ticks: Callable[[], int],
 ) -> Outgoing:
-    """Screen a message, and make its envelope.
+    """Strip and screen a message, and make its envelope.
 
     Args:
         message: what is about to be sent.
         context: the context of the send span, which the envelope is to carry.
-        policy: the rules.
+        channel: the rules: of the channels of its destination, the first.
         sealer: the sealer of the tenant whose message it is, or None where its key can't be had.
         now: milliseconds since the epoch.
         ticks: nanoseconds that don't go back, to hold the scan to its budget.
@@ -154,7 +152,7 @@ def on_send(
     Returns:
         What to send, and what to attach.
     """
-    channel = policy.channels(message.system, message.destination)[0]
+    message = _stripped(message, channel)
     payload = channel.payload
     scanning = payload is not None and payload.samples(context.trace_id)
     if payload is None or not (scanning or payload.fields.handles):
@@ -166,37 +164,42 @@ def on_send(
         scanning=scanning,
         spent=_deadline(ticks, payload.time_ns),
         own=context.trace_id.hex().encode(),
-        tokenize=None if sealer is None else partial(_token, sealer.key.tokens),
+        tokenize=None if sealer is None else partial(token_of, sealer.key.tokens),
     )
-    if screened.blocked:
-        return Outgoing(channel, screened=screened)
     # What is bound is the body as it travels, so the envelope comes second.
-    outgoing = _sealed(message._replace(body=screened.body), channel, context, sealer, now)
-    return outgoing._replace(screened=screened)
+    message = message._replace(body=screened.body, headers=screened.headers)
+    if screened.blocked:
+        return Outgoing(channel, message, screened=screened)
+    return _sealed(message, channel, context, sealer, now)._replace(screened=screened)
 
 
-def _token(keys: Mapping[str, TokenKey], domain: str, class_: str, identifier: bytes) -> Token | None:
-    key = keys.get(domain)
-    return None if key is None else derived_token(key, class_, identifier)
+def _stripped(message: Message, channel: Channel) -> Message:
+    """Give a message without the headers that may not go; the given one, where it has none of those."""
+    headers = message.headers
+    if headers and channel.emit is Emit.SEALED:
+        headers = without_clear(headers)
+    if message.task_metadata and channel.task_metadata is TaskMetadata.REMOVED:
+        headers = [header for header in headers if header[0] not in message.task_metadata]
+    return message if headers is message.headers else message._replace(headers=headers)
 
 
 def _sealed(
     message: Message, channel: Channel, context: TraceContext, sealer: Sealer | None, now: int
 ) -> Outgoing:
     if channel.emit is Emit.NONE:
-        return Outgoing(channel)
+        return Outgoing(channel, message)
     if sealer is None:
-        return Outgoing(channel, unsealed=Unsealed.NO_KEY)
+        return Outgoing(channel, message, unsealed=Unsealed.NO_KEY)
     if channel.signed and sealer.key.signing is None:
-        return Outgoing(channel, unsealed=Unsealed.NO_SIGNING_KEY)
+        return Outgoing(channel, message, unsealed=Unsealed.NO_SIGNING_KEY)
     binding = _binding(message, channel, binds_body=channel.level is Level.MESSAGE)
     if binding is None:
-        return Outgoing(channel, unsealed=Unsealed.BODY_NOT_BYTES)
+        return Outgoing(channel, message, unsealed=Unsealed.BODY_NOT_BYTES)
     try:
         envelope, left_out = sealer.seal(context, channel.level, binding, now, signed=channel.signed)
     except ValueError:
-        return Outgoing(channel, unsealed=Unsealed.UNBINDABLE)
-    return Outgoing(channel, envelope, None, left_out)
+        return Outgoing(channel, message, unsealed=Unsealed.UNBINDABLE)
+    return Outgoing(channel, message, envelope, None, left_out)
 
 
 def on_receive(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from interceptors.envelope import to_text
 from interceptors.errors import MissingExtraError, RejectedError
-from interceptors.headers import SealedTable, envelopes, stripped, without_clear
+from interceptors.headers import SealedTable, envelopes, stripped
 from interceptors.message import Message, bounded_id
 from interceptors.tracing import off_loop
 
@@ -103,10 +103,7 @@ class TracedMiddleware(TaskiqMiddleware):
         wanted = self._tracing.sealing_key_wanted()
         if wanted is not None:
             await off_loop(wanted)
-        bare = stripped(message.labels.items())
-        if self._tracing.seals(SYSTEM, self._queue):
-            bare = without_clear(bare)
-        view = self._view(message)._replace(headers=bare, fixed=_FIXED)
+        view = self._view(message)._replace(headers=stripped(message.labels.items()), fixed=_FIXED)
         running = _running.get()
         again = running is not None and running.task_id == message.task_id
         sending = self._tracing.send(view, attempt=running.processing.attempt if running and again else None)

@@ -21,6 +21,7 @@ from interceptors import Tracing
 from interceptors.keys import MemoryKeys
 from interceptors.policy import parse_policy
 from interceptors.spans import MemorySink
+from interceptors.tracing.in_force import InForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from interceptors.envelope import SenderKey
     from interceptors.keys import KeyProvider
+    from interceptors.policy import Policy
     from interceptors.spans import Span
 
     from .brokers.provision import Server
@@ -246,6 +248,27 @@ def service() -> Iterator[Services]:
     """Makes services."""
     with contextlib.ExitStack() as closing:
         yield Services(closing)
+
+
+@pytest.fixture
+def swapped_policies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Swaps the policy each time that it is asked for: one seals, the next does not.
+
+    Gives the `emit` of each policy that somebody was given.
+    """
+    emits = ("sealed", "none")
+    policies = [
+        parse_policy(json.dumps({"version": 1, "default": {"emit": emit}}), "policy") for emit in emits
+    ]
+    given: list[str] = []
+
+    def at(_in_force: InForce, _now: int) -> Policy:
+        which = len(given) % 2
+        given.append(emits[which])
+        return policies[which]
+
+    monkeypatch.setattr(InForce, "at", at)
+    return given
 
 
 @pytest.fixture

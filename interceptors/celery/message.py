@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 SYSTEM = "celery"
+QUOTES = ("argsrepr", "kwargsrepr")
+"""The headers in which Celery quotes the arguments of a task."""
 
 _FIXED = frozenset(
     {
@@ -23,6 +25,8 @@ _FIXED = frozenset(
     }
 )
 """The headers of a task that Celery itself goes by."""
+_METADATA = frozenset({*QUOTES, "origin"})
+"""What it tells of a task besides: of its arguments, and of the host that sends it."""
 _topic = TopicExchange(None)
 _DELAY = re.compile(r"^(?:[01]\.){28}")
 """How Celery writes a countdown before a routing key, for RabbitMQ's queues of type quorum."""
@@ -42,7 +46,7 @@ def sent(headers: Mapping[str, Any], exchange: object, routing_key: object, body
     """Give the core's view of a task that is about to be published.
 
     Args:
-        headers: of task protocol 2.
+        headers: of task protocol 2, without an envelope.
         exchange: where to.
         routing_key: likewise.
         body: serialized, and not compressed.
@@ -53,7 +57,9 @@ def sent(headers: Mapping[str, Any], exchange: object, routing_key: object, body
         body=body,
         type=_text(headers["task"]),
         id=_text(headers.get("id")),
+        headers=list(headers.items()),
         fixed=_FIXED,
+        task_metadata=_METADATA,
     )
 
 

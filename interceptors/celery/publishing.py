@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from celery import current_task
 from kombu.serialization import dumps
 
-from interceptors.celery.message import sent
+from interceptors.celery.message import QUOTES, sent
 from interceptors.context import Scope
 from interceptors.envelope import HEADER_NAME, to_text
 from interceptors.errors import ConfigurationError
-from interceptors.headers import SealedTable, without_clear
+from interceptors.headers import SealedTable
 from interceptors.pipeline import Receipt
-from interceptors.policy import Emit, TaskMetadata
 from interceptors.tracing import Delegate, Processing
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ RECEIPT = f"interceptors-receipt-{secrets.token_hex(16)}"
 A task's body may set fields of its request, so none may guess it. A forked child has inherited it; another
 knows the receipt by its class."""
 
-_METADATA = ("argsrepr", "kwargsrepr", "origin")
 _TABLES = ("headers", "stamps")
 """Tables among the headers, which other tracers write to as well."""
 _SENT_METADATA = ("args", "kwargs")
@@ -47,7 +45,8 @@ class TracedProducer(Delegate):
         """Wrap a producer."""
         super().__init__(producer)
         self._tracing = tracing
-        self._metadata = TaskMetadata.REMOVED
+        self._quotes = False
+        """Whether the task that was published last quotes its arguments as they were given."""
 
     def publish(
         self, body: Any, *, headers: Any = None, exchange: Any = None, routing_key: Any = None, **options: Any
@@ -69,7 +68,7 @@ class TracedProducer(Delegate):
         if headers and "task" in headers:
             return self._publish_task(body, headers, options)
         if isinstance(body, dict) and body.get("type") == "task-sent":
-            if self._metadata is TaskMetadata.REMOVED:
+            if not self._quotes:
                 body = body | {name: "" for name in _SENT_METADATA if name in body}
             return self._wrapped.publish(body, headers=headers, **options)
         msg = "task_protocol is 1, whose messages carry no envelope; set task_protocol = 2"
@@ -78,28 +77,24 @@ class TracedProducer(Delegate):
     def _publish_task(self, body: Any, headers: dict[str, Any], options: dict[str, Any]) -> Any:
         body, options = _serialized(self._wrapped, body, options)
         receipt = taken(headers := dict(headers))
+        wanted = self._tracing.sealing_key_wanted(None if receipt is None else receipt.tenant)
+        if wanted is not None:
+            wanted()
         headers.pop(HEADER_NAME, None)
         message = sent(headers, options["exchange"], options["routing_key"], _bytes(body))
-        channel = self._tracing.policy.channels(message.system, message.destination)[0]
-        self._metadata = channel.task_metadata
-        if self._metadata is TaskMetadata.REMOVED:
-            for name in _METADATA:
-                headers.pop(name, None)
-        bare = list(headers.items())
-        if channel.emit is Emit.SEALED:
-            bare = without_clear(bare)
         with (
             _lost(receipt),
-            self._tracing.send(message._replace(headers=bare), attempt=_attempt(receipt, headers)) as sending,
+            self._tracing.send(message, attempt=_attempt(receipt, headers)) as sending,
         ):
             if sending.span is not None:
                 sending.span.task_name = message.type
-            headers = dict(sending.headers)
+            given, headers = headers, dict(sending.headers)
             same = sending.body is message.body
             body = body if same else sending.body
-            if not same or sending.headers is not bare:
-                # The event that says that the task was sent quotes its arguments, as they were.
-                self._metadata = TaskMetadata.REMOVED
+            # The event that says that the task was sent quotes its arguments, as they were given.
+            self._quotes = same and all(
+                name in headers and headers[name] is given.get(name) for name in QUOTES
+            )
             if sending.seals:
                 for name in _TABLES:
                     if isinstance(headers.get(name), dict):

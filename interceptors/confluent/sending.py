@@ -12,7 +12,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from interceptors.confluent.message import SYSTEM
 from interceptors.envelope import HEADER_NAME
-from interceptors.headers import SealedHeaders, stripped, without_clear
+from interceptors.headers import SealedHeaders, stripped
 from interceptors.message import Message
 
 if TYPE_CHECKING:
@@ -99,8 +99,6 @@ def sealed(
     except Exception as error:
         tracing.send(Message(SYSTEM, message.topic)).end(error)
         raise
-    if tracing.seals(SYSTEM, message.topic):
-        bare = without_clear(bare)
     sending = tracing.send(Message(SYSTEM, message.topic, body, key=key, headers=bare))
     if sending.body is not body:
         value = sending.body

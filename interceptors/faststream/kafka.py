@@ -6,6 +6,7 @@ import asyncio
 import copy
 import secrets
 import weakref
+from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
@@ -136,8 +137,7 @@ class _Scope(TracedScope):
         """
         producer, method = target(call_next)
         topic = cmd.destination
-        client = _Client(call_next, cmd, seals=self._tracing.seals(SYSTEM, topic))
-        traced = TracedProducer(client, self._tracing)
+        traced = _Producer(_Client(call_next, cmd), self._tracing)
         headers = cmd.headers_to_publish()
         if method == "publish_batch":
             batch = traced.create_batch()
@@ -160,15 +160,22 @@ class _Scope(TracedScope):
         return sent if cmd.no_confirm else await sent
 
 
+class _Producer(TracedProducer):
+    """One that tells its client what is sealed: other middlewares add to a table, which may refuse it."""
+
+    def sealing(self, method: Any) -> Any:
+        """Give a method of the client for what nobody may add a trace in clear to."""
+        return partial(method, seals=True)
+
+
 class _Client:
     """Stands for an `AIOKafkaProducer` of one command: what is sent by it goes on through FastStream."""
 
-    __slots__ = ("_call_next", "_cmd", "_seals")
+    __slots__ = ("_call_next", "_cmd")
 
-    def __init__(self, call_next: _Next, cmd: KafkaPublishCommand, *, seals: bool) -> None:
+    def __init__(self, call_next: _Next, cmd: KafkaPublishCommand) -> None:
         self._call_next = call_next
         self._cmd = cmd
-        self._seals = seals
 
     async def send(  # noqa: PLR0917 - aiokafka's signature
         self,
@@ -178,30 +185,42 @@ class _Client:
         partition: int | None,  # noqa: ARG002 - likewise
         timestamp_ms: int | None,  # noqa: ARG002 - likewise
         headers: Iterable[tuple[str, Any]],
+        *,
+        seals: bool = False,
     ) -> asyncio.Future[Any]:
-        return await self._sent([value], {name: _text(name, header) for name, header in headers})
+        table = {name: _text(name, header) for name, header in headers}
+        return await self._sent([value], table, seals=seals)
 
     def create_batch(self) -> _Batch:
         return _Batch()
 
-    async def send_batch(self, batch: _Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:  # noqa: ARG002 - as above
+    async def send_batch(
+        self,
+        batch: _Batch,
+        topic: str,  # noqa: ARG002 - as above
+        *,
+        partition: int,  # noqa: ARG002 - likewise
+        seals: bool = False,
+    ) -> asyncio.Future[Any]:
         tables = [
             {name: _text(name, header) for name, header in message.headers} for message in batch.messages
         ]
         names = dict.fromkeys(name for table in tables for name in table)
         headers = {name: _EachItsOwn([table.get(name) or "" for table in tables]) for name in names}
         try:
-            return await self._sent([message.value for message in batch.messages], headers)
+            return await self._sent([message.value for message in batch.messages], headers, seals=seals)
         except BatchBufferOverflowException:
             if HEADER_NAME not in headers:
                 raise
             raise MessageSizeTooLargeError from None  # with envelopes: it is tried again without
 
-    async def _sent(self, values: Sequence[Any], headers: dict[str, Any]) -> asyncio.Future[Any]:
+    async def _sent(
+        self, values: Sequence[Any], headers: dict[str, Any], *, seals: bool
+    ) -> asyncio.Future[Any]:
         cmd = copy.copy(self._cmd)
         bodies = [value.body if isinstance(value, Unencoded) else value for value in values]
         cmd.body, cmd.extra_bodies = bodies[0], tuple(bodies[1:])
-        cmd.headers = SealedTable(headers, headers.get(HEADER_NAME)) if self._seals else headers
+        cmd.headers = SealedTable(headers, headers.get(HEADER_NAME)) if seals else headers
         with left_alone():  # by `interceptors.kafka.instrument`
             sent = await self._call_next(cmd)
         if isinstance(sent, asyncio.Future):

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.policy.catalog_document import Handling
 from interceptors.policy.compiled import ALL_SAMPLED
-from interceptors.policy.compiling import Compiler, labels_of
+from interceptors.policy.compiling import Compiler
+from interceptors.policy.explaining import HANDLINGS
 from interceptors.policy.governance_document import written
 from interceptors.policy.payload import Action
 from interceptors.policy.resolution import first, is_stricter, settled_rules
 from interceptors.policy.rules import BUSES
+from interceptors.scan import Treatment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from interceptors.policy import Payload, PolicyDocument
     from interceptors.policy.governance_document import ExceptionEntry
-    from interceptors.policy.labels import LabelEntry
+    from interceptors.policy.labels import Label
     from interceptors.policy.resolution import Layers
 
 DEFAULT = "default"
@@ -30,6 +32,7 @@ OTHERS = "(any other)"
 """Stands for the environments that neither policy names."""
 
 _HANDLINGS = tuple(Handling)
+_RANKS = tuple(Treatment)
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000))
 _SAID = ("owner", "purpose", "lawful_basis", "visible_to")
 _NAMED = 3
@@ -136,7 +139,7 @@ def _rows(old: _Side, new: _Side) -> Iterator[tuple[str, str, str, Effect]]:
             effect = _senders(was, becomes) if key == "senders" else _ordered(key, was, becomes)
             yield key, _shown(key, was), _shown(key, becomes), effect
     yield from _said(old.layers, new.layers)
-    yield from _labels(labels_of(old.layers), labels_of(new.layers))
+    yield from _labels(old.compiler.labels(old.layers), new.compiler.labels(new.layers))
     yield from _fields(_handlings(old.layers), _handlings(new.layers))
     yield from _payloads(old.compiler.payload(old.layers), new.compiler.payload(new.layers))
 
@@ -178,20 +181,38 @@ def _shown(key: str, value: object) -> str:
     return str(value)
 
 
-def _labels(
-    was: Mapping[str, LabelEntry], becomes: Mapping[str, LabelEntry]
-) -> Iterator[tuple[str, str, str, Effect]]:
-    for name in sorted({*was, *becomes}):
-        old, new = was.get(name), becomes.get(name)
-        if old == new:
-            continue
-        fewer = old is not None and bool(old.values) and new is not None and set(new.values) < set(old.values)
-        stricter = new is None or (fewer and bool(new.values))
-        yield f"labels.{name}", _label(old), _label(new), Effect.STRICTER if stricter else Effect.LAXER
+def _labels(was: Iterable[Label], becomes: Iterable[Label]) -> Iterator[tuple[str, str, str, Effect]]:
+    before, after = _travelling(was), _travelling(becomes)
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        shown = _label(old), _label(new)
+        if shown[0] != shown[1]:
+            yield f"labels.{name}", *shown, _label_effect(old, new)
 
 
-def _label(entry: LabelEntry | None) -> str:
-    return "left out" if entry is None else entry.pattern or ", ".join(sorted(entry.values))
+def _travelling(labels: Iterable[Label]) -> dict[str, Label]:
+    return {label.name: label for label in labels if label.treatment is not Treatment.EMPTY}
+
+
+def _label_effect(old: Label | None, new: Label | None) -> Effect:
+    if old is None or new is None:
+        return Effect.LAXER if old is None else Effect.STRICTER
+    was, becomes = _RANKS.index(old.treatment), _RANKS.index(new.treatment)
+    same = (new.values, new.pattern) == (old.values, old.pattern)
+    if was == becomes and same:
+        return Effect.NEITHER  # another class
+    # Of a value that is redacted nothing travels, whichever it is.
+    narrower = same or (bool(new.values) and new.values < old.values) or new.treatment is Treatment.MASK
+    return Effect.STRICTER if becomes >= was and narrower else Effect.LAXER
+
+
+def _label(label: Label | None) -> str:
+    if label is None:
+        return "left out"
+    values = label.pattern.pattern if label.pattern else ", ".join(sorted(label.values)) or "anything"
+    if label.treatment is Treatment.KEEP:
+        return values
+    return f"{HANDLINGS[label.treatment]} ({label.what}): {values}"
 
 
 def _handlings(layers: Layers) -> dict[str, Handling]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiokafka.errors import MessageSizeTooLargeError
 
 from interceptors.envelope import HEADER_NAME
-from interceptors.headers import stripped, without_clear
+from interceptors.headers import stripped
 from interceptors.kafka.record import SYSTEM
 from interceptors.message import Message
 
@@ -39,6 +39,7 @@ class TracedBatch:
 
     Attributes:
         has_envelopes: whether it was sealed with any.
+        seals: whether nothing that carries a trace in clear may go with it, envelopes or none.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class TracedBatch:
         self._measure = create()
         self._appended: list[_Appended] = []
         self.has_envelopes = False
+        self.seals = False
 
     def append(
         self,
@@ -114,19 +116,16 @@ class TracedBatch:
                 batch may be, even without envelopes.
         """
         self.close()
-        if self._tracing.seals(SYSTEM, topic):
-            self._appended = [
-                message._replace(headers=without_clear(message.headers)) for message in self._appended
-            ]
         views = [
             Message(SYSTEM, topic, message.value, key=message.key, headers=message.headers)
             for message in self._appended
         ]
         origins = [message.origin for message in self._appended]
         batch, sendings = self._tracing.send_batch(list(zip(views, origins, strict=True)))
-        for number, (outgoing, view) in enumerate(zip(batch, views, strict=True)):
-            value, headers = outgoing.sent(view)
-            self._appended[number] = self._appended[number]._replace(value=value, headers=list(headers))
+        for number, outgoing in enumerate(batch):
+            value, headers = outgoing.message.body, list(outgoing.message.headers)
+            self._appended[number] = self._appended[number]._replace(value=value, headers=headers)
+        self.seals = any(outgoing.seals for outgoing in batch)
         envelopes = [outgoing.envelope for outgoing in batch]
         self.has_envelopes = any(envelope is not None for envelope in envelopes)
         try:

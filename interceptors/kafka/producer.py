@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aiokafka.errors import MessageSizeTooLargeError
 
 from interceptors.envelope import HEADER_NAME
-from interceptors.headers import stripped, without_clear
+from interceptors.headers import stripped
 from interceptors.kafka.batch import TOO_LARGE, TracedBatch
 from interceptors.kafka.record import SYSTEM
 from interceptors.message import Message
@@ -94,16 +94,11 @@ class TracedProducer(Delegate):
         except Exception as error:
             self._tracing.send(Message(SYSTEM, topic)).end(error)
             raise
-        if self._tracing.seals(SYSTEM, topic):
-            bare = without_clear(bare)
         sending = self._tracing.send(Message(SYSTEM, topic, value, key=key, headers=bare))
         value, bare = sending.body, list(sending.headers)
         if sending.span is not None:
             sending.span.tombstone = value is None
-        method = self._wrapped.send
-        if sending.seals:
-            # Its record builder takes plain lists only, which another tracer would append a clear context to.
-            method = without_peers(method)
+        method = self.sealing(self._wrapped.send) if sending.seals else self._wrapped.send
         send = partial(method, topic, value, key, partition, timestamp_ms)
         if sending.envelope is None:
             return await self._sent([sending], send, bare)
@@ -154,7 +149,8 @@ class TracedProducer(Delegate):
             if wanted is not None:
                 await off_loop(wanted)
         sendings, sealed = batch.seal(topic)
-        send = partial(self._wrapped.send_batch, topic=topic, partition=partition)
+        method = self.sealing(self._wrapped.send_batch) if batch.seals else self._wrapped.send_batch
+        send = partial(method, topic=topic, partition=partition)
         return await self._sent(sendings, send, sealed, batch.bare if batch.has_envelopes else None)
 
     async def flush(self) -> None:
@@ -182,6 +178,13 @@ class TracedProducer(Delegate):
     ) -> None:
         """Stop the producer."""
         await self.stop()
+
+    def sealing(self, method: Any) -> Any:
+        """Give a method of the producer for what nobody may add a trace in clear to.
+
+        Its record builder takes plain lists only, which another tracer would append to.
+        """
+        return without_peers(method)
 
     def serialized(self, key: Any, value: Any) -> tuple[Any, Any]:
         """Run the serializers that were given here, once."""

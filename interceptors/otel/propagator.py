@@ -18,7 +18,7 @@ from opentelemetry.propagators.textmap import (
     default_setter,
 )
 
-from interceptors.context import continued
+from interceptors.context import continued, current_tenant
 from interceptors.envelope import HEADER_NAME, to_text
 from interceptors.errors import ConfigurationError
 from interceptors.message import Message
@@ -75,7 +75,11 @@ class SealedPropagator(TextMapPropagator):
         tracing = self._given()
         if tracing is None:
             return
-        envelope = tracing.carry(CARRIER, get_current() if context is None else context)
+        context = get_current() if context is None else context
+        wanted = tracing.sealing_key_wanted(current_tenant(context))
+        if wanted is not None:
+            wanted()
+        envelope = tracing.carry(CARRIER, context)
         if envelope is None:
             return
         try:

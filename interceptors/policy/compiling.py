@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from interceptors.policy.document import PolicyDocument
-    from interceptors.policy.labels import LabelEntry
+    from interceptors.policy.labels import Label, LabelEntry
     from interceptors.policy.payload import Payload
     from interceptors.policy.resolution import Settled
     from interceptors.policy.rules import Bounds
@@ -68,7 +68,7 @@ class Compiler:
         self._document = document
         self._source = source
         self._payloads = PayloadCompiler(
-            document.identifiers, document.tokens.domains, self._field_classes(), source
+            document.identifiers, document.tokens.domains, self._named_classes(), source
         )
 
     def compile(self, environment: str, now: int | None) -> Policy:
@@ -147,11 +147,17 @@ class Compiler:
         """Compile what is said of payloads and fields; None where nothing is to be done."""
         return self._payloads.compile(layers)
 
-    def _field_classes(self) -> Iterator[str]:
+    def labels(self, layers: Layers) -> list[Label]:
+        """Give the rules of all labels that are named, those that don't travel as well."""
+        return self._payloads.labels(layers)
+
+    def _named_classes(self) -> Iterator[str]:
+        """Give the classes of all fields and labels."""
         document = self._document
         exceptions = (exception.rules for exception in document.exceptions)
         for rules in (document.default, *document.channels, *exceptions):
             yield from (entry.what for entry in rules.fields)
+            yield from (entry.what for entry in (rules.labels or {}).values() if entry.what is not None)
 
     def _channel(self, name: str, bus: str, layers: Layers, payload: Payload | None = None) -> Channel:
         settled = settled_rules(layers, bus)
@@ -169,7 +175,7 @@ class Compiler:
             retry_window_ms=held["retry_window"],
             task_metadata=held["task_metadata"],
             payload=payload if payload is not None else self.payload(layers),
-            labels=compile_labels(labels_of(layers)),
+            labels=compile_labels(self.labels(layers)),
             sampled=round(held["sampling_ratio"] * ALL_SAMPLED),
         )
 

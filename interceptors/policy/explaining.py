@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interceptors.policy.header_text import HeaderText, to_bytes
-from interceptors.policy.payload_compiling import settled_payload
+from interceptors.policy.payload_compiling import TREATMENTS, settled_payload
 from interceptors.policy.quantities import shown_bytes, shown_ms, shown_ns
 from interceptors.policy.resolution import first, settled_rules
 from interceptors.policy.screening import screen
 from interceptors.scan import Format, Treatment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from interceptors.message import Message
     from interceptors.policy.compiling import Compiler
     from interceptors.policy.field_rules import FieldRule
+    from interceptors.policy.labels import Label
     from interceptors.policy.payload import Payload
     from interceptors.policy.resolution import Layers, Settled
     from interceptors.scan import Finding
@@ -36,12 +37,8 @@ _RULES = (
     "sampling_ratio",
     "retention",
 )
-_HANDLINGS = {
-    Treatment.KEEP: "keep",
-    Treatment.TOKEN: "tokenize",
-    Treatment.MASK: "redact",
-    Treatment.EMPTY: "drop",
-}
+HANDLINGS = {treatment: str(handling) for handling, treatment in TREATMENTS.items()}
+"""By treatment."""
 
 
 class Row(NamedTuple):
@@ -88,7 +85,7 @@ def explain(compiler: Compiler, layers: Layers, bus: str) -> list[Row]:
     settled = settled_rules(layers, bus)
     rows = [_row(key, settled[key]) for key in _RULES]
     rows += [_row(key, first(key, layers)) for key in CATALOG]
-    rows.append(_row("labels", first("labels", layers, {})))
+    rows += _labels(compiler.labels(layers), layers)
     payload = compiler.payload(layers)
     if payload is None or not payload.sampled:
         sample = settled_payload(layers)["sample"]
@@ -139,7 +136,7 @@ def explain_message(payload: Payload, message: Message, layers: Layers) -> list[
 
 def _met(place: str, rule: FieldRule, treatment: Treatment) -> Met:
     why = "neither a text nor a number" if treatment is not rule.treatment else ""
-    return Met(rule.what, place, _HANDLINGS[treatment], rule.line, why)
+    return Met(rule.what, place, HANDLINGS[treatment], rule.line, why)
 
 
 def _found(finding: Finding, fixed: str, payload: Payload) -> Met:
@@ -220,9 +217,20 @@ def _actions(payload: Payload, layers: Layers) -> Iterator[Row]:
 
 def _fields(payload: Payload, layers: Layers) -> Iterator[Row]:
     for rule in payload.fields.rules:
-        handling = _HANDLINGS[rule.treatment]
+        handling = HANDLINGS[rule.treatment]
         shown = f"{handling}: {rule.what} at {rule.place}"
         yield Row("fields", handling, shown, rule.line, why_of(rule.line, layers))
+
+
+def _labels(labels: Iterable[Label], layers: Layers) -> Iterator[Row]:
+    settled = first("labels", layers, {})
+    if not settled.value:
+        yield _row("labels", settled)
+    for label in labels:
+        handling = HANDLINGS[label.treatment]
+        what = f" ({label.what})" if label.what else ""
+        shown = f"{handling}: {label.name}{what}"
+        yield Row("labels", handling, shown, label.line, why_of(label.line, layers), settled.overruled)
 
 
 _SHOWN: Mapping[str, Callable[[int], str]] = {

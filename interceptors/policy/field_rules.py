@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from interceptors.scan import Token
 
     Tokenize = Callable[[str, str, bytes], Token | None]
+    """Gives the token of a text by domain and class; None where there is no key."""
 
 _RANKS = tuple(Treatment)
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from interceptors.context import RETRY_LABEL
-from interceptors.policy.catalog_document import DataEntry
+from interceptors.policy.catalog_document import DataEntry, Handling
 from interceptors.policy.payload_document import What
 from interceptors.policy.quantities import Duration
-from interceptors.scan import check_pattern
+from interceptors.scan import Treatment, check_pattern, parse_token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import re
+    from collections.abc import Iterable, Mapping
 
+    from interceptors.policy.field_rules import Tokenize
+
+REDACTED = "***"
+"""What stands for a value that is redacted: not even its length stays."""
 _LONGEST_VALUE = 64
 """Bytes: what an envelope has a place for."""
+_LONGEST_REPLACED = 255
+"""Bytes of a value that something else stands for: an e-mail address has 254 at most (RFC 5321)."""
 _TAKEN = (
     "celery.",
     "deployment.",
@@ -41,16 +47,18 @@ class LabelEntry(DataEntry):
 
     what: What | None = Field(default=None, alias="class")
     """The class of the values: a word of your own, such as `operational`."""
-    handling: Literal["keep", "drop"] = "keep"
-    """What becomes of it: `keep`, or `drop`, with which it stays in the catalog and doesn't travel. What it
-    may be is listed or narrow, so that nothing has to be redacted or tokenized."""
+    handling: Handling = Handling.KEEP
+    """What becomes of its values before they travel: `keep`, `tokenize` (a token of its `class` stands for
+    each), `redact` (`***` does) or `drop`, with which the label stays in the catalog and doesn't travel."""
     retention: Duration | None = None
     """How long it is kept, at the most. Default: as long as the channel says."""
     values: tuple[LabelValue, ...] = ()
     """The values, each in full."""
     pattern: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     """Or a regular expression of printable ASCII, whose repeats have bounds, and which fits the whole value,
-    of 64 bytes at most. Keep it so narrow that no name, address or number of a person fits."""
+    of 64 bytes at most. Keep it so narrow that no name, address or number of a person fits. What is
+    tokenized or redacted may be anything of 255 bytes at most, where neither `values` nor a `pattern` says
+    otherwise."""
 
     @field_validator("values")
     @classmethod
@@ -69,8 +77,15 @@ class LabelEntry(DataEntry):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> LabelEntry:
-        if bool(self.values) == (self.pattern is not None):
+        said = bool(self.values) + (self.pattern is not None)
+        replaced = self.handling in (Handling.TOKENIZE, Handling.REDACT)
+        if said > 1 or not (said or replaced):
             msg = "a label has either `values` or a `pattern`; give one of them"
+            raise ValueError(msg)
+        if self.handling is Handling.TOKENIZE and self.what is None:
+            msg = (
+                "a label that is tokenized has a `class`, which says whose tokens it is joined with; give it"
+            )
             raise ValueError(msg)
         return self
 
@@ -98,14 +113,54 @@ class Label:
     """The rule of one label."""
 
     name: str
-    values: frozenset[str]
-    pattern: re.Pattern[str] | None
+    values: frozenset[str] = frozenset()
+    pattern: re.Pattern[str] | None = None
+    treatment: Treatment = Treatment.KEEP
+    what: str = ""
+    """What its values are, as the policy calls it."""
+    class_: str = ""
+    """The class of that, which says how a value is written where it is made a token."""
+    domain: str = ""
+    """Of its tokens."""
+    line: str = ""
+    """Where the policy says so."""
 
-    def allows(self, value: str) -> bool:
-        """Tell whether a value may travel."""
-        if self.pattern is None:
+    def admitted(self, value: str, tokenize: Tokenize | None) -> str | None:
+        """Give what travels for a value; None for nothing.
+
+        Args:
+            value: as offered.
+            tokenize: see `Labels.admitted`.
+        """
+        if self.treatment is Treatment.KEEP:
+            return value if self._allows(value, _LONGEST_VALUE) else None
+        if self._stands_for_one(value):
+            return value
+        if tokenize is None or not self._allows(value, _LONGEST_REPLACED):
+            return None
+        token = tokenize(self.domain, self.class_, value.encode()) if self._tokenized else None
+        return REDACTED if token is None else str(token)
+
+    @property
+    def _tokenized(self) -> bool:
+        return self.treatment is Treatment.TOKEN
+
+    def _stands_for_one(self, value: str) -> bool:
+        """Tell whether something stands for a value already: a sender's, or of the message that came in."""
+        if value == REDACTED:
+            return True
+        if not self._tokenized:
+            return False
+        try:
+            parse_token(value)
+        except ValueError:
+            return False
+        return True
+
+    def _allows(self, value: str, longest: int) -> bool:
+        if self.values:
             return value in self.values
-        return _fits(value) and self.pattern.fullmatch(value) is not None
+        return _fits(value, longest) and (self.pattern is None or self.pattern.fullmatch(value) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +169,15 @@ class Labels:
 
     rules: tuple[Label, ...] = ()
 
-    def admitted(self, offered: Mapping[str, object]) -> tuple[dict[str, str], int]:
+    def admitted(
+        self, offered: Mapping[str, object], tokenize: Tokenize | None = None
+    ) -> tuple[dict[str, str], int]:
         """Give what may travel of what is offered.
 
         Args:
             offered: values by name, such as OpenTelemetry's baggage.
+            tokenize: gives the token of a value by domain and class, None where there is no key. Left out
+                for what a sender has sent: a value that it was to replace and didn't is not taken up.
 
         Returns:
             The labels, and how many of the policy's names had a value that it doesn't allow. What it doesn't
@@ -130,44 +189,34 @@ class Labels:
             if rule.name in offered:
                 value = offered[rule.name]
                 # An enumeration's member, say, becomes the plain text that an envelope takes.
-                text = str.__str__(value) if isinstance(value, str) else None
-                if text is not None and rule.allows(text):
-                    kept[rule.name] = text
-                else:
+                text = rule.admitted(str.__str__(value), tokenize) if isinstance(value, str) else None
+                if text is None:
                     refused += 1
+                else:
+                    kept[rule.name] = text
         return kept, refused
 
 
 NO_LABELS = Labels()
 
 
-def compile_labels(entries: Mapping[str, LabelEntry]) -> Labels:
+def compile_labels(rules: Iterable[Label]) -> Labels:
     """Compile the labels of a channel.
 
     Args:
-        entries: by name.
+        rules: of all that the policy names.
 
     Returns:
-        Their rules.
+        Those that travel.
     """
-    return Labels(
-        tuple(
-            Label(name, frozenset(entry.values), _compiled(entry.pattern))
-            for name, entry in entries.items()
-            if entry.handling == "keep"
-        )
-    )
+    return Labels(tuple(rule for rule in rules if rule.treatment is not Treatment.EMPTY))
 
 
-def _fits(value: str) -> bool:
-    """Tell whether an envelope has a place for a value."""
-    if len(value) > _LONGEST_VALUE:
+def _fits(value: str, longest: int = _LONGEST_VALUE) -> bool:
+    """Tell whether a value is no longer than that, in bytes, and no empty one."""
+    if not 0 < len(value) <= longest:
         return False
     try:
-        return len(value.encode()) <= _LONGEST_VALUE
+        return len(value.encode()) <= longest
     except UnicodeEncodeError:  # a lone surrogate
         return False
-
-
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    return None if pattern is None else re.compile(pattern, re.ASCII)

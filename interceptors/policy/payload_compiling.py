@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from interceptors.errors import PolicyError
 from interceptors.policy.catalog_document import Handling
 from interceptors.policy.field_rules import FieldRule, FieldRules
+from interceptors.policy.labels import Label
 from interceptors.policy.payload import Action, Decision, Declaration, OnUnscanned, Payload
 from interceptors.policy.resolution import Layers, Settled, first, settle
 from interceptors.scan import DETECTORS, OWN_TRACE_ID, Inspector, Limits, Treatment, declared
@@ -32,7 +34,7 @@ class PayloadCompiler:
         self,
         identifiers: Iterable[Identifier],
         domains: Mapping[str, TokenDomain],
-        fields: Iterable[str],
+        named: Iterable[str],
         source: str,
     ) -> None:
         """Compile the identifiers.
@@ -40,7 +42,7 @@ class PayloadCompiler:
         Args:
             identifiers: the operator's own.
             domains: the domains of tokens, by name.
-            fields: the classes of all fields, which domains may name as well.
+            named: the classes of all fields and labels, which domains may name as well.
             source: what to call the document in errors.
 
         Raises:
@@ -83,8 +85,8 @@ class PayloadCompiler:
             self._names.setdefault(name, []).append(OWN_TRACE_ID.detector)
         self._inspectors: dict[tuple[frozenset[str], Limits], Inspector] = {}
         self._named_domains: dict[str, str] = {}
-        """By class of a field."""
-        self._domains = self._domains_of(domains, frozenset(fields))
+        """By class of a field or label."""
+        self._domains = self._domains_of(domains, frozenset(named))
 
     def compile(self, layers: Layers) -> Payload | None:
         """Compile the rules of one channel.
@@ -121,6 +123,41 @@ class PayloadCompiler:
             time_ns=settled["budget.time"].value,
             sampled=int(settled["sample"].value * _ALL) if scanned else 0,
         )
+
+    def labels(self, layers: Layers) -> list[Label]:
+        """Give the labels of one channel: an exception's, the channel's, else the default's.
+
+        Args:
+            layers: all that speaks of the channel.
+
+        Returns:
+            Their rules, those of dropped ones as well. A bound reaches them by their class, as it does
+            fields, but for an exception's.
+
+        Raises:
+            PolicyError: a class that there is not.
+        """
+        settled = first("labels", layers, {})
+        excepted = any(layer.rules.labels is not None for layer in layers.exceptions)
+        bounded = {} if excepted or not settled.value else self._bounded(layers)
+        rules: list[Label] = []
+        for name, entry in settled.value.items():
+            what = entry.what or ""
+            pattern = None if entry.pattern is None else re.compile(entry.pattern, re.ASCII)
+            treatment, line = self._held(what, TREATMENTS[entry.handling], f"{settled.path}.{name}", bounded)
+            rules.append(
+                Label(
+                    name,
+                    frozenset(entry.values),
+                    pattern,
+                    treatment,
+                    what=what,
+                    class_=self._class(what),
+                    domain=self._domain(what),
+                    line=line,
+                )
+            )
+        return rules
 
     def inspector(self, layers: Layers) -> Inspector:
         """Give what looks for all that is asked for: one and the same for channels that ask for the same."""
@@ -205,43 +242,50 @@ class PayloadCompiler:
             excepted = layer is not said
             for number, entry in enumerate(layer.rules.fields):
                 rule = self._field(entry, f"{layer.path}.fields[{number}]")._replace(excepted=excepted)
-                if rule.treatment in (Treatment.KEEP, Treatment.TOKEN) and not excepted:
-                    rule = self._held(rule, bounded)
+                if not excepted:
+                    treatment, line = self._held(rule.what, rule.treatment, rule.line, bounded)
+                    rule = rule._replace(treatment=treatment, line=line)
                 rules.append(rule)
         return rules
 
     def _field(self, entry: FieldEntry, line: str) -> FieldRule:
         place = f"headers.{entry.header.lower()}" if entry.path is None and entry.header else entry.path
-        treatment = _TREATMENTS[entry.handling]
-        names = self._names.get(entry.what, ())
-        classes = {each.class_ for each in self._detectors if each.name in names}
-        class_ = classes.pop() if len(classes) == 1 else entry.what
-        return FieldRule(place or "", entry.what, class_, self._domain(entry.what), treatment, line)
+        treatment = TREATMENTS[entry.handling]
+        class_, domain = self._class(entry.what), self._domain(entry.what)
+        return FieldRule(place or "", entry.what, class_, domain, treatment, line)
 
-    def _held(self, rule: FieldRule, bounded: Mapping[str, Decision]) -> FieldRule:
-        """Hold a field that is kept or tokenized to the bounds of its class, whatever it holds."""
-        met = (bounded[name] for name in self._names.get(rule.what, ()) if name in bounded)
+    def _held(
+        self, what: str, treatment: Treatment, line: str, bounded: Mapping[str, Decision]
+    ) -> tuple[Treatment, str]:
+        """Hold what is kept or tokenized to the bounds of its class, whatever it holds."""
+        met = (bounded[name] for name in self._names.get(what, ()) if name in bounded)
         bound = max(met, key=_rank, default=None)
-        if bound is None:
-            return rule
+        if bound is None or treatment not in (Treatment.KEEP, Treatment.TOKEN):
+            return treatment, line
         least = Treatment.TOKEN if bound.action is Action.TOKENIZE else Treatment.MASK
-        return rule if rule.treatment is least else rule._replace(treatment=least, line=bound.line)
+        return (treatment, line) if treatment is least else (least, bound.line)
+
+    def _class(self, what: str) -> str:
+        """Give the class of what a policy names: of a detector its own, of anything else the name."""
+        names = self._names.get(what, ())
+        classes = {each.class_ for each in self._detectors if each.name in names}
+        return classes.pop() if len(classes) == 1 else what
 
     def _domain(self, what: str) -> str:
-        """Give the domain of a field's tokens: that of its class, so that they join those of findings."""
+        """Give the domain of the tokens of a field or label: that of its class, so that they join."""
         if what in self._named_domains:
             return self._named_domains[what]
         domains = {self._domains.get(name, what) for name in self._names.get(what, ())}
         return domains.pop() if len(domains) == 1 else what
 
-    def _domains_of(self, domains: Mapping[str, TokenDomain], fields: frozenset[str]) -> dict[str, str]:
+    def _domains_of(self, domains: Mapping[str, TokenDomain], named: frozenset[str]) -> dict[str, str]:
         """Give the domain of each detector's tokens: its class, where no domain names it."""
         found = {detector.name: detector.class_ for detector in self._detectors}
         taken: dict[str, str] = {}
         for domain, entry in domains.items():
             for number, what in enumerate(entry.classes):
                 place = f"tokens.domains.{domain}.classes[{number}]"
-                own = what in fields and what not in self._names
+                own = what in named and what not in self._names
                 for name in [what] if own else self._detectors_of(what, place):
                     if taken.setdefault(name, domain) != domain:
                         problem = f"{name!r} is in the domain {taken[name]!r} already; let it be in one"
@@ -264,12 +308,13 @@ class PayloadCompiler:
 
 
 _STRICTNESS = (Action.OBSERVE, Action.TOKENIZE, Action.REDACT, Action.BLOCK)
-_TREATMENTS = {
+TREATMENTS = {
     Handling.KEEP: Treatment.KEEP,
     Handling.TOKENIZE: Treatment.TOKEN,
     Handling.REDACT: Treatment.MASK,
     Handling.DROP: Treatment.EMPTY,
 }
+"""How what the policy says of a place is done."""
 
 
 def _stricter(decided: dict[str, Decision], others: Mapping[str, Decision]) -> None:

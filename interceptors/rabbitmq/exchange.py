@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractExchange
 from aio_pika.exceptions import PublishError
 from aiormq.abc import DeliveredMessage
 
-from interceptors.headers import SealedTable, stripped, without_clear
+from interceptors.headers import SealedTable, stripped
 from interceptors.message import Message
 from interceptors.rabbitmq.names import SYSTEM, lasting_name
 from interceptors.tracing import Delegate, off_loop
@@ -71,17 +71,13 @@ class TracedExchange(Delegate):
         outgoing: Any = copy.copy(message)
         # aiormq would make one up while it publishes, when the envelope is bound to none already.
         outgoing.message_id = outgoing.message_id or uuid4().hex
-        destination = lasting_name(self._wrapped.name or routing_key)
-        bare = stripped((outgoing.headers or {}).items())
-        if self._tracing.seals(SYSTEM, destination):
-            bare = without_clear(bare)
         view = Message(
             system=SYSTEM,
-            destination=destination,
+            destination=lasting_name(self._wrapped.name or routing_key),
             body=outgoing.body,
             type=outgoing.type or "",
             id=outgoing.message_id,
-            headers=bare,
+            headers=stripped((outgoing.headers or {}).items()),
             fixed=_ROUTING,
         )
         with self._tracing.send(view) as sending:

@@ -13,6 +13,6 @@ Invariants:
 """
 
 from interceptors.tokens.normal_form import normal_form
-from interceptors.tokens.tokenizer import Tokenized, Tokenizer, derived_token
+from interceptors.tokens.tokenizer import Tokenized, Tokenizer, derived_token, token_of
 
-__all__ = ["Tokenized", "Tokenizer", "derived_token", "normal_form"]
+__all__ = ["Tokenized", "Tokenizer", "derived_token", "normal_form", "token_of"]

@@ -8,7 +8,7 @@ from interceptors.scan import Token
 from interceptors.tokens.normal_form import normal_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from interceptors.envelope import TokenKey
 
@@ -22,6 +22,19 @@ def derived_token(key: TokenKey, class_: str, identifier: bytes) -> Token:
         identifier: its text.
     """
     return Token(key.digest(normal_form(class_, identifier)), key.version)
+
+
+def token_of(keys: Mapping[str, TokenKey], domain: str, class_: str, identifier: bytes) -> Token | None:
+    """Give the token of an identifier by the key of its domain; None where that is not held.
+
+    Args:
+        keys: a tenant's, by domain.
+        domain: whose tokens it is joined with.
+        class_: as for `derived_token`.
+        identifier: its text.
+    """
+    key = keys.get(domain)
+    return None if key is None else derived_token(key, class_, identifier)
 
 
 class Tokenized(NamedTuple):

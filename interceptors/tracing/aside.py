@@ -52,6 +52,16 @@ class Aside:
             thread.join(patience)
         return True
 
+    def wait(self, timeout: float) -> None:
+        """Wait until it is done, where it is under way.
+
+        Args:
+            timeout: for how many seconds at the most.
+        """
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            thread.join(max(timeout, 0))
+
     def _do(self) -> None:
         try:
             self._work()

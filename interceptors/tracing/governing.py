@@ -4,7 +4,7 @@ Rules it keeps:
 
 * what is not trusted, or doesn't hold, is not taken up: the last good policy stays, and that is an alarm;
 * a change is on the audit log before it is taken up, and is not taken up where it can't be;
-* nothing here runs on the path of a message.
+* nothing here runs on the path of a message, though one may wait for a look (`looking`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from interceptors.errors import AuditError, ConfigurationError, PolicyError, TrustError
 from interceptors.policy.governance_document import written
-from interceptors.tracing.aside import Aside
 from interceptors.tracing.enhancing import POLICY_ALONE, Enhancing, enhancing_of
 from interceptors.tracing.in_force import InForce
 from interceptors.tracing.policy_file import compiled
@@ -76,7 +75,6 @@ class Governing:
         self._held: list[ExceptionEntry] = []
         self._said: tuple[str, str] | None = None
         self._recorded = ""
-        self._aside = Aside(self.look, "interceptors-policy")
         self._counts: Counter[str] = Counter()
         self._tally = Tally()
         self._note_exceptions()
@@ -147,16 +145,6 @@ class Governing:
         self._flags = flags
         self._tell(self._read)
         self._look_at_flags()
-
-    def look_aside(self) -> None:
-        """Take up what has changed, in a thread of its own where that may take long.
-
-        An audit log that others have locked, or a large policy, is not to keep a revocation waiting.
-        """
-        if self._file is None:
-            self.look()
-        else:
-            self._aside.start()
 
     def look(self) -> None:
         """Take up what has changed. May block; meant for a thread apart."""

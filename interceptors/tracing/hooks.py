@@ -5,17 +5,22 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from interceptors.errors import ConfigurationError
 from interceptors.message import Message
+from interceptors.tokens import token_of
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
+    from interceptors.envelope import Sealer
     from interceptors.pipeline import Receipt
     from interceptors.policy import Channel
+    from interceptors.policy.field_rules import Tokenize
+    from interceptors.scan import Token
 
 logger = logging.getLogger("interceptors")
 
@@ -33,10 +38,15 @@ class SpanView:
         verdict: of what was received; None where the message is being sent, or had no envelope.
     """
 
-    __slots__ = ("_left_out", "_offered", "_rules", "channel", "sender", "tenant", "verdict")
+    __slots__ = ("_left_out", "_offered", "_rules", "_tokenize", "channel", "sender", "tenant", "verdict")
 
     def __init__(
-        self, channel: Channel, tenant: str, offered: Mapping[str, object], receipt: Receipt | None = None
+        self,
+        channel: Channel,
+        tenant: str,
+        offered: Mapping[str, object],
+        tokenize: Tokenize,
+        receipt: Receipt | None = None,
     ) -> None:
         """Begin with the labels that there are; `Hooks` does."""
         self.channel = channel.name
@@ -44,6 +54,7 @@ class SpanView:
         self.sender = None if receipt is None else receipt.sender
         self.verdict = None if receipt is None else receipt.verdict
         self._rules = channel.labels
+        self._tokenize = tokenize
         self._offered: dict[str, object] = dict(offered)
         self._left_out = 0
 
@@ -52,17 +63,15 @@ class SpanView:
 
         Args:
             name: one that the policy names for the channel; another is left out, and counted.
-            value: one that the policy allows; likewise.
+            value: one that the policy allows; likewise. A token stands for it where the policy says so.
         """
-        kept, _ = self._rules.admitted({name: value})
-        if kept:
-            self._offered[name] = value
-        else:
-            self._left_out += 1
+        kept, _ = self._rules.admitted({name: value}, self._tokenize)
+        self._offered |= kept
+        self._left_out += not kept
 
     def labels(self) -> tuple[dict[str, str], int]:
         """Give the labels, and how many were left out."""
-        kept, left_out = self._rules.admitted(self._offered)
+        kept, left_out = self._rules.admitted(self._offered, self._tokenize)
         return kept, left_out + self._left_out
 
     def __repr__(self) -> str:
@@ -82,12 +91,16 @@ class Labelling:
         hooked: whether there is a hook.
     """
 
-    def __init__(self, hook: Hook | None, counts: Counter[str]) -> None:
+    def __init__(
+        self, hook: Hook | None, counts: Counter[str], sealer: Callable[[str], Sealer | None]
+    ) -> None:
         """Take the parts.
 
         Args:
             hook: the application's.
             counts: of the tracing.
+            sealer: gives the sealer of a tenant, whose keys labels are tokenized with; None where there is
+                none at hand.
 
         Raises:
             ConfigurationError: the hook is a coroutine function, which nobody would await.
@@ -98,6 +111,7 @@ class Labelling:
         self.hooked = hook is not None
         self._hook = hook
         self._counts = counts
+        self._sealer = sealer
         self._said = False
 
     def labels(
@@ -120,9 +134,9 @@ class Labelling:
         if self._hook is None:
             if not channel.labels.rules or not offered:
                 return {}
-            kept, left_out = channel.labels.admitted(offered)
+            kept, left_out = channel.labels.admitted(offered, partial(self._token, tenant))
         else:
-            view = SpanView(channel, tenant, offered, receipt)
+            view = SpanView(channel, tenant, offered, partial(self._token, tenant), receipt)
             try:
                 self._hook(view, message)
             except Exception as error:  # noqa: BLE001 - a hook costs neither message nor trace
@@ -131,6 +145,10 @@ class Labelling:
         if left_out:
             self._counts[LEFT_OUT] += left_out
         return kept
+
+    def _token(self, tenant: str, domain: str, class_: str, value: bytes) -> Token | None:
+        sealer = self._sealer(tenant)
+        return None if sealer is None else token_of(sealer.key.tokens, domain, class_, value)
 
     def _note(self, error: Exception) -> None:
         self._counts[FAILED] += 1

@@ -1,4 +1,4 @@
-"""Fetching keys without making an event loop wait."""
+"""Fetching keys, and looking for changes, without making an event loop wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 async def off_loop(wanted: Callable[[], object]) -> None:
-    """Fetch keys in a thread. Where no thread is to be had, the message goes on, and so does its verdict.
+    """Fetch keys, or look for changes, in a thread. Where none is to be had, the message goes on without.
 
     Args:
         wanted: what `Tracing.sealing_key_wanted` or `Tracing.opening_keys_wanted` gave.

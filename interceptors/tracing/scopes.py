@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from interceptors.context import Scope
-from interceptors.policy import Emit
 from interceptors.spans.span import NO_LABELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from interceptors.context import TraceContext
-    from interceptors.message import Message
     from interceptors.pipeline import Outgoing
     from interceptors.spans import Span
 
@@ -63,24 +61,22 @@ class Sending(OpenSpan):
 
     Attributes:
         channel: the channel's rules.
+        seals: whether nothing that carries a trace in clear may go with the message, envelope or none.
         envelope: what to attach in the envelope's header; None for nothing.
         body: what to send: the message's own, or with what the policy takes out of it replaced.
-        headers: likewise.
+        headers: likewise, and without those that the policy lets not go.
     """
 
-    __slots__ = ("body", "channel", "envelope", "headers")
+    __slots__ = ("body", "channel", "envelope", "headers", "seals")
 
-    def __init__(self, outgoing: Outgoing, message: Message, span: Span | None, end: _End) -> None:
+    def __init__(self, outgoing: Outgoing, span: Span | None, end: _End) -> None:
         """Open it; `Tracing.send` does."""
         super().__init__(span, end)
         self.channel = outgoing.channel
+        self.seals = outgoing.seals
         self.envelope = outgoing.envelope
-        self.body, self.headers = outgoing.sent(message)
-
-    @property
-    def seals(self) -> bool:
-        """Whether nothing that carries a trace in clear may go with the message, envelope or none."""
-        return self.channel.emit is Emit.SEALED
+        self.body: Any = outgoing.message.body
+        self.headers: Sequence[tuple[str, Any]] = outgoing.message.headers
 
 
 class Current(NamedTuple):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from interceptors.keys import Keyring
     from interceptors.message import Message
     from interceptors.pipeline import Outgoing
-    from interceptors.policy import Policy
+    from interceptors.policy import Channel
     from interceptors.tracing.scopes import OpenSpan
     from interceptors.tracing.tally import Tally
 
@@ -49,25 +49,25 @@ class Sealing:
         self._warned: BoundedMap[tuple[str, str], bool] = BoundedMap(_WARNED)
 
     def seal(
-        self, message: Message, context: TraceContext, policy: Policy, tenant: str, now: int
+        self, message: Message, context: TraceContext, channel: Channel, tenant: str, now: int
     ) -> Outgoing:
         """Make the envelope for a message.
 
         Args:
             message: what is about to be sent.
             context: what the envelope is to carry.
-            policy: the rules.
+            channel: the rules of where it goes.
             tenant: whose message it is.
             now: milliseconds since the epoch.
 
         Returns:
-            What to attach.
+            What to send, and what to attach.
         """
         sealer = self._keyring.sealer(tenant, now)
         outgoing = on_send(
             message,
             context=context,
-            policy=policy,
+            channel=channel,
             sealer=sealer,
             now=now,
             ticks=time.perf_counter_ns,

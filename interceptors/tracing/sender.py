@@ -79,12 +79,12 @@ class Sender:
         channel = policy.channels(message.system, message.destination)[0]
         context = self._context(message, channel, origin)
         carried = context if attempt is None else retry_of(attempt, context)
-        outgoing = self._sealing.seal(message, carried, policy, origin.tenant, now)
+        outgoing = self._sealing.seal(message, carried, channel, origin.tenant, now)
         span = None
         if outgoing.traced:
             span = self._recorder.sending(Operation.SEND, message.system, channel, context, origin, started)
-            self._say_more(span, outgoing, message)
-        sending = Sending(outgoing, message, span, self._recorder.end)
+            self._say_more(span, outgoing)
+        sending = Sending(outgoing, span, self._recorder.end)
         if outgoing.screened is not None:
             refuse_blocked([outgoing], [sending])
         return sending
@@ -100,7 +100,7 @@ class Sender:
         channel = policy.channels(message.system, message.destination)[0]
         labels = self._labelling.labels(message, channel, tenant, current_baggage(otel_context))
         carried = parent._replace(labels=labels)
-        return self._sealing.seal(message, carried, policy, tenant, now).envelope
+        return self._sealing.seal(message, carried, channel, tenant, now).envelope
 
     def send_batch(self, messages: Sequence[tuple[Message, Origin]]) -> tuple[list[Outgoing], list[OpenSpan]]:
         """Seal the traces of messages that are sent as one; see `Tracing.send_batch`."""
@@ -112,7 +112,7 @@ class Sender:
         for message, origin in messages:
             channel = policy.channels(message.system, message.destination)[0]
             context = self._context(message, channel, origin)
-            outgoing = self._sealing.seal(message, context, policy, origin.tenant, now)
+            outgoing = self._sealing.seal(message, context, channel, origin.tenant, now)
             batch.append(outgoing)
             if not outgoing.traced:
                 continue
@@ -125,7 +125,7 @@ class Sender:
                 Operation.CREATE, message.system, channel, context, origin, started
             )
             if created is not None:
-                self._say_more(created, outgoing, message)
+                self._say_more(created, outgoing)
                 self._recorder.end(created, None)
                 group.created.append(context)
         spans = [self._batch_span(group, started) for group in groups.values() if group.created]
@@ -145,10 +145,10 @@ class Sender:
             span.batch_size = group.size
         return span
 
-    def _say_more(self, span: Span | None, outgoing: Outgoing, message: Message) -> None:
+    def _say_more(self, span: Span | None, outgoing: Outgoing) -> None:
         """Have the span of a message say how large it is, where a flag asks for that."""
         if self._in_force.verbose and span is not None:
-            span.body_size = size_of(outgoing.sent(message)[0])
+            span.body_size = size_of(outgoing.message.body)
 
     def _context(self, message: Message, channel: Channel, origin: Origin) -> TraceContext:
         """Give the context of the span of a message, with the labels that travel."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Self, Unpack
 from interceptors.context import Scope, current_tenant
 from interceptors.envelope import check_sender_name, kid_of
 from interceptors.keys import Keyring
-from interceptors.policy import Emit
 from interceptors.spans import Origin, Outboxes, Recorder
 from interceptors.spans.outbox import weakly
 from interceptors.tracing.building import parts_for_development, parts_of_file
@@ -23,6 +22,7 @@ from interceptors.tracing.export import Export, sinks_of
 from interceptors.tracing.flags import Flags
 from interceptors.tracing.governing import Governing
 from interceptors.tracing.hooks import Labelling
+from interceptors.tracing.looking import Looking
 from interceptors.tracing.metrics import metrics_of
 from interceptors.tracing.receiver import Receiver
 from interceptors.tracing.sealing import Sealing
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
 
     from interceptors.context import TraceContext
+    from interceptors.envelope import Sealer
     from interceptors.keys import KeyProvider, MemoryKeys
     from interceptors.message import Message
     from interceptors.pipeline import Outgoing, Receipt
@@ -123,13 +124,14 @@ class Tracing:
         else:
             sinks = [sink]
         meter = metrics_of(self, meter_provider, tally, self._keyring.sealing_keys, clock)
-        self._outboxes = Outboxes(sinks, meter=meter, chore=partial(_chores, self._keyring, governing))
+        self._looking = Looking(self._keyring, governing, clock)
+        self._outboxes = Outboxes(sinks, meter=meter, chore=self._looking.keep)
         self._recorder = Recorder(service, self._outboxes.exporting, clock, meter=self._outboxes.meter)
-        labelling = Labelling(on_receive, self.counts)
+        labelling = Labelling(on_receive, self.counts, self._keyring.held_sealer)
         self._receiver = Receiver(
             self.in_force, self._keyring, labelling, self._recorder, self.counts, tally, tenant=tenant
         )
-        labelling = Labelling(on_send, self.counts)
+        labelling = Labelling(on_send, self.counts, partial(_sealer, self._keyring, clock))
         self._sender = Sender(self.in_force, sealing, self._recorder, labelling, clock, tenant=tenant)
         os.register_at_fork(after_in_child=weakly(self._in_child))
         atexit.register(weakly(self.close))
@@ -219,6 +221,7 @@ class Tracing:
 
         Messages still pass, sealed and verified with the keys that were held.
         """
+        self._looking.end()
         self._outboxes.close(timeout)
 
     @property
@@ -241,32 +244,34 @@ class Tracing:
         return f"Tracing(service={self.service!r})"
 
     def sealing_key_wanted(self, tenant: str | None = None) -> Callable[[], object] | None:
-        """Give what fetches a tenant's key, by default the current one's, off the event loop; or None."""
+        """Give what to call, off the event loop, before `send`, for a tenant or the current one; or None."""
         whose = tenant or current_tenant() or self._tenant
-        now = self._clock() // _NS_PER_MS
-        return partial(self._keyring.sealer, whose, now) if self._keyring.wants_sealer(whose, now) else None
+        now = self._clock()
+        overdue, now = self._looking.is_overdue(now), now // _NS_PER_MS
+        if not (overdue or self._keyring.wants_sealer(whose, now)):  # nearly always
+            return None
+        fetch = partial(self._keyring.sealer, whose, now)
+        return partial(self._looking.look, fetch) if overdue else fetch
 
     def opening_keys_wanted(self, envelopes: Iterable[object]) -> Callable[[], object] | None:
-        """Give what to call, off the event loop, before `receive`; None where nothing has to be fetched.
+        """Give what to call, off the event loop, before `receive`; None where nothing has to be looked for.
 
         Args:
             envelopes: the values of the envelope headers of what was received.
         """
-        held = self._keyring.keys.held
-        unknown = {kid for value in envelopes if (kid := kid_of(value)) is not None and kid not in held}
-        if not unknown:  # nearly always
+        now, held = self._clock(), self._keyring.keys.held
+        overdue = self._looking.is_overdue(now)
+        kids = {kid for value in envelopes if (kid := kid_of(value)) is not None and kid not in held}
+        if not (overdue or kids):  # nearly always
             return None
-        now = self._clock() // _NS_PER_MS
-        wanted = [kid for kid in unknown if self._keyring.wants(kid, now)]
-        return partial(self._keyring.fetch_wanted, wanted, now) if wanted else None
+        fetch = partial(self._keyring.fetch_wanted, kids, now // _NS_PER_MS)
+        if overdue:
+            return partial(self._looking.look, fetch)
+        return fetch if any(self._keyring.wants(kid, now // _NS_PER_MS) for kid in kids) else None
 
     def origin(self) -> Origin:
         """Give what a message that begins here belongs to: the current tenant and the current span."""
         return self._sender.origin()
-
-    def seals(self, system: str, destination: str) -> bool:
-        """Tell whether nothing that carries a trace in clear may go to a destination, envelope or none."""
-        return self.policy.channels(system, destination)[0].emit is Emit.SEALED
 
     def send(self, message: Message, *, attempt: TraceContext | None = None) -> Sending:
         """Seal the trace of a message that is about to be sent, and open its span.
@@ -384,10 +389,8 @@ class Tracing:
         self._receiver.in_child()
         self._keyring.after_fork()
         self._governing.in_child()
+        self._looking.in_child()
 
 
-def _chores(keyring: Keyring, governing: Governing) -> None:
-    try:
-        keyring.refresh()
-    finally:
-        governing.look_aside()
+def _sealer(keyring: Keyring, clock: Callable[[], int], tenant: str) -> Sealer | None:
+    return keyring.sealer(tenant, clock() // _NS_PER_MS)

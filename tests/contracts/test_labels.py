@@ -10,6 +10,7 @@ from opentelemetry import baggage
 from opentelemetry import context as otel_context
 
 from interceptors.context import current
+from interceptors.scan import parse_token
 from interceptors.spans import Link, to_otlp_json
 
 if TYPE_CHECKING:
@@ -88,6 +89,53 @@ async def test_a_label_goes_on_with_what_the_handler_sends(bus: Bus, service: Se
 
     assert received.receipt.labels == {"region": "eu-moon"}
     assert billing.span("send").labels == {"region": "eu-moon"}
+
+
+async def test_a_token_stands_for_a_label_that_is_tokenized_all_the_way(bus: Bus, service: Services) -> None:
+    labels = {
+        "user": {"class": "personal.email", "handling": "tokenize"},
+        "agent": {"handling": "redact"},
+    }
+    rules = {"default": {"labels": labels}}
+    checkout, billing, ledger = (service(name, policy=rules) for name in ("checkout", "billing", "ledger"))
+    onward = await bus.elsewhere()
+    seen: list[dict[str, object]] = []
+
+    async def forward(received: Received) -> None:
+        seen.append(dict(baggage.get_all()))
+        await onward.send(billing, received.body)
+
+    carry(user=f"{MARK}@example.com", agent=MARK)
+    await bus.send(checkout, "order 1")
+    carry()
+    inbox = await bus.serve(billing, forward)
+    first = await inbox.take()
+    await inbox.stop()
+    second = await (await onward.serve(ledger)).take()
+
+    (handled,) = seen
+    assert parse_token(str(handled["user"])).version == 1
+    assert handled["agent"] == "***"
+    assert first.receipt.labels == second.receipt.labels == handled
+    spans = [checkout.span("send"), billing.span("process"), billing.span("send"), ledger.span("process")]
+    assert [span.labels for span in spans] == [handled] * 4
+    assert MARK not in json.dumps([to_otlp_json(span) for span in spans])
+
+
+async def test_what_a_sender_under_a_laxer_policy_lets_travel_is_not_taken_up(
+    bus: Bus, service: Services
+) -> None:
+    laxer = {"default": {"labels": {"user": {"pattern": "[a-z@.]{1,64}"}}}}
+    stricter = {"default": {"labels": {"user": {"class": "personal.email", "handling": "tokenize"}}}}
+    checkout, billing = service("checkout", policy=laxer), service("billing", policy=stricter)
+    carry(user="jo@example.com")
+    await bus.send(checkout, "order 1")
+    carry()
+
+    received = await (await bus.serve(billing)).take()
+
+    assert not received.receipt.labels
+    assert not billing.span("process").labels
 
 
 async def test_a_trace_that_is_not_sampled_stays_so_across_the_bus(bus: Bus, service: Services) -> None:

@@ -88,6 +88,20 @@ async def test_nothing_of_the_trace_lies_on_the_bus_in_clear(bus: Bus, checkout:
         assert secret.hex() not in repr(raw)
 
 
+async def test_the_policy_is_asked_once_for_each_message_so_that_all_of_it_is_under_one(
+    bus: Bus, checkout: Service, swapped_policies: list[str]
+) -> None:
+    for _ in range(4):
+        await bus.send(checkout, "order 1", [("traceparent", bus.text("00-in-clear"))])
+
+    raws = [await bus.lift() for _ in range(4)]
+
+    assert swapped_policies == ["sealed", "none"] * 2
+    in_clear = [[value for name, value in raw.headers if name == "traceparent"] for raw in raws]
+    assert in_clear == [[], [bus.text("00-in-clear")]] * 2
+    assert [len(raw.envelopes) for raw in raws] == [1, 0] * 2
+
+
 async def test_a_forwarded_message_has_one_envelope_and_the_chain_is_one_trace(
     bus: Bus, checkout: Service, billing: Service, service: Services
 ) -> None:

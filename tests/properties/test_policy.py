@@ -17,7 +17,7 @@ from interceptors.policy import Accept, Action, Channel, Emit, Payload, PolicyDo
 from interceptors.policy.compiling import Compiler
 from interceptors.policy.explaining import explain, explain_message
 from interceptors.policy.payload import OnUnscanned
-from interceptors.scan import Finding, Treatment, Validation
+from interceptors.scan import Finding, Token, Treatment, Validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,19 +63,26 @@ scalars: dict[str, st.SearchStrategy[Any]] = {
     "sampling_ratio": st.sampled_from([0, 0.5, 1]),
     "retention": durations,
 }
+handlings = st.sampled_from(["keep", "tokenize", "redact", "drop"])
 fields = st.lists(
     st.fixed_dictionaries(
         {
             "path": st.sampled_from(PATHS),
             "class": whats,
-            "handling": st.sampled_from(["keep", "tokenize", "redact", "drop"]),
+            "handling": handlings,
         }
     ),
     unique_by=lambda entry: entry["path"],
     max_size=2,
 )
+labels = st.dictionaries(
+    st.sampled_from(["one", "two"]),
+    st.fixed_dictionaries({"class": whats, "handling": handlings, "values": st.just(["word"])}),
+)
 bounds = st.fixed_dictionaries({}, optional=scalars | {"payload": forbidding})
-rules = st.fixed_dictionaries({}, optional=scalars | {"payload": payloads, "fields": fields})
+rules = st.fixed_dictionaries(
+    {}, optional=scalars | {"payload": payloads, "fields": fields, "labels": labels}
+)
 
 
 @st.composite
@@ -150,6 +157,19 @@ def check_payload(found: Payload, bound: dict[str, Any]) -> None:
                 assert least in {Action.OBSERVE, Action.TOKENIZE}
 
 
+def check_labels(channel: Channel, bound: dict[str, Any]) -> None:
+    """What travels of a label is no more than a bound says of its class."""
+    for rule in channel.labels.rules:
+        for detector, names in CLASSES.items():
+            said = bound.get("actions", {}).get
+            if rule.what not in (detector, *names):
+                continue
+            met = {said(name) for name in (detector, *names)} - {None, "observe"}
+            travels = rule.admitted("word", lambda *_: Token(bytes(16), 1))
+            assert travels != "word" or not met
+            assert travels == "***" or met <= {"tokenize"}
+
+
 @unhurried
 @given(documents(excepted=False))
 def test_no_bound_is_undercut_without_an_exception(document: dict[str, Any]) -> None:
@@ -161,6 +181,7 @@ def test_no_bound_is_undercut_without_an_exception(document: dict[str, Any]) -> 
             if "payload" in bound:
                 assert channel.payload is not None
                 check_payload(channel.payload, bound["payload"])
+                check_labels(channel, bound["payload"])
 
 
 @unhurried
@@ -175,6 +196,9 @@ def test_leaks_are_bounded_where_nothing_declares_them(document: dict[str, Any])
         assert channel.payload is not None
         for held in channel.payload.actions.values():
             assert ACTIONS.index(held) >= max(map(ACTIONS.index, leaks))
+
+
+SHOWN = {Treatment.KEEP: "keep", Treatment.TOKEN: "tokenize", Treatment.MASK: "redact"}
 
 
 @unhurried
@@ -212,11 +236,13 @@ def test_what_is_explained_is_what_the_compiled_channel_does(document: dict[str,
             assert int(held["payload.sample"] * 2**32) == channel.payload.sampled
         told_fields = [(row.line, row.value) for row in rows if row.key == "fields"]
         if channel.payload is not None:
-            handlings = {Treatment.KEEP: "keep", Treatment.TOKEN: "tokenize", Treatment.MASK: "redact"}
-            done = [
-                (rule.line, handlings.get(rule.treatment, "drop")) for rule in channel.payload.fields.rules
+            assert told_fields == [
+                (rule.line, SHOWN.get(rule.treatment, "drop")) for rule in channel.payload.fields.rules
             ]
-            assert told_fields == done
+        told_labels = [(row.line, row.value) for row in rows if row.key == "labels" and row.value]
+        assert [each for each in told_labels if each[1] != "drop"] == [
+            (rule.line, SHOWN[rule.treatment]) for rule in channel.labels.rules
+        ]
         for row in rows:
             assert not row.line or row.why != "built in"
 
@@ -235,7 +261,7 @@ field_entries = st.lists(
         {
             "path": st.sampled_from(["$.a", "$.a.b", "$.b", "$.d", "$.d[0]"]),
             "class": st.sampled_from(["order.word", "personal.email", "payment"]),
-            "handling": st.sampled_from(["keep", "tokenize", "redact", "drop"]),
+            "handling": handlings,
         }
     ),
     max_size=3,
@@ -271,7 +297,8 @@ def test_what_is_explained_of_a_message_is_what_is_sent(
     document["channels"][0] |= {"match": {"kafka": ["orders"]}, "fields": entries}
     compiler = compiled(document)
     policy = compiler.compile(ENVIRONMENT, NOW)
-    payload = policy.channels("kafka", "orders")[0].payload
+    channel = policy.channels("kafka", "orders")[0]
+    payload = channel.payload
     assume(payload is not None)
     assert payload is not None
     message = Message("kafka", "orders", json.dumps(body).encode())
@@ -279,7 +306,7 @@ def test_what_is_explained_of_a_message_is_what_is_sent(
     context = TraceContext(bytes(16), bytes(8), 1)
 
     met = explain_message(payload, message, compiler.layers(0, ENVIRONMENT, NOW))
-    sent = on_send(message, context=context, policy=policy, sealer=None, now=NOW, ticks=lambda: 0).screened
+    sent = on_send(message, context=context, channel=channel, sealer=None, now=NOW, ticks=lambda: 0).screened
 
     expected: Any = body
     for each in met:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aio_pika
@@ -325,20 +326,47 @@ async def test_over_an_instrumented_aio_pika_messages_are_sealed_and_recorded_on
     assert len(checkout.spans("process")) == 1
 
 
-async def test_an_inner_middleware_adds_nothing_in_clear(
-    embedded_kafka: str, checkout: Service, topic: str, on_the_wire: Callable[..., Any]
+@pytest.mark.parametrize("batch", [False, True], ids=["messages", "batches"])
+async def test_the_policy_is_asked_once_for_what_is_published(
+    kafka_broker: Callable[..., KafkaBroker],
+    checkout: Service,
+    topic: str,
+    on_the_wire: Callable[..., Any],
+    swapped_policies: list[str],
+    *,
+    batch: bool,
+) -> None:
+    async with running(broker := kafka_broker(checkout)):
+        publish = partial(broker.publish_batch if batch else broker.publish, topic=topic, partition=0)
+        for body in ("apples", "pears"):
+            await publish(body, headers={"traceparent": TRACEPARENT})
+
+    found = [{name for name, _ in record.headers} for record in await on_the_wire(2)]
+
+    assert swapped_policies == ["sealed", "none"]
+    assert [names & {"traceparent", HEADER_NAME} for names in found] == [{HEADER_NAME}, {"traceparent"}]
+
+
+@pytest.mark.parametrize("emit", ["sealed", "none"])
+async def test_an_inner_middleware_adds_nothing_in_clear_to_what_is_sealed(
+    kafka_broker: Callable[..., KafkaBroker],
+    service: Services,
+    topic: str,
+    on_the_wire: Callable[..., Any],
+    emit: str,
 ) -> None:
     class Telemetry(BaseMiddleware):
         async def publish_scope(self, call_next: Any, cmd: Any) -> Any:
             cmd.headers["traceparent"] = TRACEPARENT
             return await call_next(cmd)
 
-    middlewares: list[Any] = [KafkaMiddleware(checkout.tracing), Telemetry]
-    broker = KafkaBroker(embedded_kafka, middlewares=middlewares, logger=None)
+    broker = kafka_broker(service("checkout", policy={"default": {"emit": emit}}))
+    broker.add_middleware(Telemetry)  # last, so it is inside of ours
     async with running(broker):
-        await broker.publish("apples", topic)
-    (record,) = await on_the_wire(1)
-    assert named(record.headers, "traceparent") == []
+        await broker.publish("apples", topic, partition=0)
+        await broker.publish_batch("pears", topic=topic, partition=0)
+    kept = {"sealed": [], "none": [TRACEPARENT.encode()]}[emit]
+    assert [named(record.headers, "traceparent") for record in await on_the_wire(2)] == [kept] * 2
 
 
 async def test_each_message_of_a_batch_has_an_envelope_of_its_own(
@@ -479,9 +507,9 @@ async def test_a_leak_reaches_the_publisher(
     broker = kafka_broker(checkout)
     async with running(broker):
         with pytest.raises(LeakError) as caught:
-            await broker.publish({"mail": "jane.roe@example.com"}, topic)
+            await broker.publish({"mail": "jo.roe@example.com"}, topic)
         with pytest.raises(LeakError):
-            await broker.publish_batch({"mail": "jane.roe@example.com"}, "pears", topic=topic)
+            await broker.publish_batch({"mail": "jo.roe@example.com"}, "pears", topic=topic)
     assert caught.value.places == ("personal.email at $.mail",)
     assert {span.error_type for span in checkout.spans("send")} == {"LeakError"}
 
@@ -500,10 +528,10 @@ async def test_a_body_is_replaced_where_the_policy_says_so(
         inbox.put_nowait((body, receipt_of(message).verdict))
 
     async with running(sending, broker):
-        await sending.publish({"item": "apples", "mail": "jane.roe@example.com"}, topic)
+        await sending.publish({"item": "apples", "mail": "jo.roe@example.com"}, topic)
         body, verdict = await inbox.next()
     assert (body["item"], verdict) == ("apples", Verdict.FRESH)
-    assert "jane.roe" not in body["mail"]
+    assert "jo.roe" not in body["mail"]
 
 
 async def test_what_a_handler_raises_marks_its_span(
@@ -792,7 +820,7 @@ async def test_a_leak_reaches_the_publisher_of_rabbitmq(
     broker = rabbit_broker(service("checkout", policy=BLOCKING))
     async with running(broker):
         with pytest.raises(LeakError):
-            await broker.publish({"mail": "jane.roe@example.com"}, topic)
+            await broker.publish({"mail": "jo.roe@example.com"}, topic)
 
 
 async def test_a_body_of_an_own_codec_is_not_bound_in_rabbitmq(

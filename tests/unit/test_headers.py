@@ -87,7 +87,11 @@ def test_clear_headers_are_left_out_of_a_copy_and_the_rest_keeps_its_order() -> 
 
     assert without_clear(headers) == [PLAIN, OURS, *((name, b"1") for name in NOT_TEXT), OTHER]
     assert headers == before
-    assert without_clear(()) == []
+
+
+@pytest.mark.parametrize("headers", [(), [PLAIN, OURS, *((name, b"1") for name in NOT_TEXT), OTHER]])
+def test_where_no_header_is_clear_they_are_not_copied(headers: Any) -> None:
+    assert without_clear(headers) is headers
 
 
 # --- a list ------------------------------------------------------------------------------------------------

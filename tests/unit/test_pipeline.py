@@ -73,7 +73,7 @@ def send(
     return on_send(
         message,
         context=context or new_root(),
-        policy=policy,
+        channel=policy.channels(message.system, message.destination)[0],
         sealer=None if key is None else Sealer(key),
         now=NOW,
         ticks=lambda: 0,
@@ -460,6 +460,51 @@ def test_a_guard_refuses_what_may_not_continue_and_nothing_else(
         assert (genuine.channel.name, genuine.verdict, genuine.rejected) == ("orders", Verdict.FRESH, False)
 
 
+# --- headers that may not go --------------------------------------------------------------------------------
+
+CLEAR = ("TraceParent", b"00-in-clear")
+QUOTE = ("argsrepr", "('a@example.com',)")
+PLAIN = ("name", b"value")
+
+
+@pytest.mark.parametrize("key", [CHECKOUT, None], ids=["with a key", "without"])
+def test_no_trace_in_clear_goes_where_the_channel_seals(key: SenderKey | None) -> None:
+    message = kafka("orders", headers=[CLEAR, PLAIN])
+    outgoing = send(message, key=key)
+
+    assert outgoing.seals
+    assert outgoing.message == message._replace(headers=[PLAIN])
+    assert message.headers == [CLEAR, PLAIN]
+
+
+def test_a_trace_in_clear_goes_where_the_channel_does_not_seal() -> None:
+    message = kafka("silent", headers=[CLEAR, PLAIN])
+    outgoing = send(message)
+
+    assert not outgoing.seals
+    assert outgoing.message is message
+
+
+@pytest.mark.parametrize("emit", ["sealed", "none"])
+@pytest.mark.parametrize(("rule", "headers"), [("removed", [PLAIN]), ("kept", [QUOTE, PLAIN])])
+def test_what_is_told_of_a_task_goes_where_the_channel_keeps_it(
+    emit: str, rule: str, headers: list[tuple[str, object]]
+) -> None:
+    policy = check_policy({"version": 1, "default": {"task_metadata": rule, "emit": emit}}, "policy")
+    message = Message("celery", "orders", headers=[QUOTE, PLAIN], task_metadata=frozenset({QUOTE[0]}))
+
+    assert send(message, policy=policy).message.headers == headers
+    assert message.headers == [QUOTE, PLAIN]
+
+
+def test_what_does_not_go_is_not_looked_into() -> None:
+    message = Message("celery", "orders", headers=[("baggage", QUOTE[1]), QUOTE, ("contact", QUOTE[1])])
+    outgoing = send(message._replace(task_metadata=frozenset({QUOTE[0]})), policy=screening(on_leak="block"))
+
+    assert outgoing.blocked == ("personal.email at headers.contact",)
+    assert outgoing.message.headers == [("contact", QUOTE[1])]
+
+
 # --- payloads -----------------------------------------------------------------------------------------------
 
 EMAIL = b'{"to": "a@example.com"}'
@@ -480,7 +525,7 @@ def test_without_rules_for_payloads_a_message_goes_as_it_is() -> None:
     outgoing = send(message)
 
     assert outgoing.screened is None
-    assert outgoing.sent(message) == (EMAIL, [("a", b"b")])
+    assert outgoing.message is message
     assert received(message, POLICY)[1] is None
 
 
@@ -488,7 +533,7 @@ def test_an_envelope_is_bound_to_what_is_sent_instead() -> None:
     policy = screening(on_leak="redact")
     message = kafka("orders", body=EMAIL)
     outgoing = send(message, policy=policy)
-    body, _ = outgoing.sent(message)
+    body = outgoing.message.body
 
     assert body == MASKED
     assert outgoing.envelope is not None
@@ -511,7 +556,7 @@ def test_without_a_key_a_message_is_screened_all_the_same() -> None:
     outgoing = send(message, policy=screening(on_leak="tokenize"), key=None)
 
     assert outgoing.unsealed is Unsealed.NO_KEY
-    assert outgoing.sent(message)[0] == MASKED
+    assert outgoing.message.body == MASKED
 
 
 def tokenized(sender: str, tokens: dict[str, TokenKey]) -> tuple[object, int]:
@@ -521,7 +566,7 @@ def tokenized(sender: str, tokens: dict[str, TokenKey]) -> tuple[object, int]:
     message = kafka("orders", body=EMAIL)
     outgoing = send(message, policy=screening(on_leak="tokenize"), key=key)
     assert outgoing.screened is not None
-    return outgoing.sent(message)[0], outgoing.screened.masked
+    return outgoing.message.body, outgoing.screened.masked
 
 
 def test_senders_that_hold_the_key_of_the_domain_write_the_same_token() -> None:
@@ -589,7 +634,7 @@ def test_the_time_that_a_scan_may_take_is_counted_from_its_beginning() -> None:
     outgoing = on_send(
         kafka("orders", body=EMAIL * 20_000),
         context=new_root(),
-        policy=policy,
+        channel=policy.channels("kafka", "orders")[0],
         sealer=None,
         now=NOW,
         ticks=lambda: next(ticks),

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from interceptors.policy.compiled import Accept, Emit
 from interceptors.policy.compiling import Compiler, labels_of
+from interceptors.policy.explaining import HANDLINGS
 from interceptors.policy.payload import Action, OnUnscanned
 from interceptors.policy.quantities import shown_ms
 from interceptors.policy.resolution import first, settled_rules
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from interceptors.policy.document import PolicyDocument
+    from interceptors.policy.labels import Label
     from interceptors.policy.payload import Payload
     from interceptors.policy.resolution import Layers
     from interceptors.tracing import Configuration
@@ -142,7 +144,7 @@ def catalog_of(
                 leaks=tuple(_leaks(settled, payload, layers)),
             )
         )
-        data += _rows(name, layers, payload)
+        data += _rows(name, layers, payload, compiler.labels(layers))
     return Catalog(
         environment,
         tuple(flows),
@@ -172,19 +174,21 @@ def _leaks(settled: dict[str, object], payload: Payload | None, layers: Layers) 
         yield Leak("excepted", layer.why)
 
 
-def _rows(channel: str, layers: Layers, payload: Payload | None) -> Iterator[DataRow]:
+def _rows(
+    channel: str, layers: Layers, payload: Payload | None, labels: Iterable[Label]
+) -> Iterator[DataRow]:
     said = next((layer for layer in layers.said() if layer.rules.fields), layers.default)
-    effective = {} if payload is None else {rule.line: rule for rule in payload.fields.rules}
-    for layer in (said, *layers.exceptions):
-        for number, entry in enumerate(layer.rules.fields):
-            rule = effective.get(f"{layer.path}.fields[{number}]")
-            handling = str(entry.handling)
-            if payload is not None and rule is None:
-                handling = "redact"  # a bound says so
-            place = entry.path or f"header {entry.header}"
-            yield _row((channel, place), entry.what, handling, entry, layers)
-    for name, label in labels_of(layers).items():
-        yield _row((channel, f"label {name}"), label.what or "", label.handling, label, layers)
+    fields = [entry for layer in (said, *layers.exceptions) for entry in layer.rules.fields]
+    # As they are held to the bounds, in the same order; where there is no payload, all are kept.
+    rules = [None] * len(fields) if payload is None else payload.fields.rules
+    for entry, rule in zip(fields, rules, strict=True):
+        handling = str(entry.handling) if rule is None else HANDLINGS[rule.treatment]
+        place = entry.path or f"header {entry.header}"
+        yield _row((channel, place), entry.what, handling, entry, layers)
+    entries = labels_of(layers)
+    for label in labels:
+        handling = HANDLINGS[label.treatment]
+        yield _row((channel, f"label {label.name}"), label.what, handling, entries[label.name], layers)
     for layer in (*layers.said()[:1], *layers.exceptions):
         for allowed in getattr(layer.rules.payload, "allow", None) or ():
             place = allowed.path or "anywhere"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from interceptors.governance.checks.finding import Rule, Severity
 from interceptors.governance.checks.sensitive import is_sensitive
+from interceptors.policy.catalog_document import Handling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +29,14 @@ WIDE = Rule(
     Severity.ERROR,
     "a label whose pattern fits a person's data",
     "An e-mail address, a number or an id that is put into baggage leaves on spans.",
-    "list the `values`, or make the pattern so narrow that none of these fits",
+    "list the `values`, make the pattern so narrow that none of these fits, or say `handling: tokenize`",
 )
 NAMED = Rule(
     "label-sensitive",
     Severity.ERROR,
     "a label that is named like an identifier or a secret",
     "Labels stand in clear on the spans of every service.",
-    "leave it out, or name what it is for",
+    "leave it out, name what it is for, or say `handling: tokenize`",
 )
 NOT_EMITTED = Rule(
     "labels-not-emitted",
@@ -82,6 +83,8 @@ def check(policy: PolicyFile) -> Iterator[Finding]:
 def _label(policy: PolicyFile, at: tuple[Step, ...], name: str, label: LabelEntry) -> Iterator[Finding]:
     if label.what is None:
         yield policy.finding(CLASS, at, f"the label {name!r} has no class")
+    if label.handling is not Handling.KEEP:
+        return  # no value of it stands on a span
     if is_sensitive(name):
         yield policy.finding(NAMED, at, f"the label {name!r} is named like an identifier or a secret")
     if label.pattern is not None:

@@ -44,7 +44,7 @@ TOKENS = Rule(
     "token-domain-unused",
     Severity.WARNING,
     "a domain of tokens in which nothing is tokenized",
-    "It has no effect: no action tokenizes any of its classes.",
+    "It has no effect: nothing of its classes is tokenized.",
     "take it out, or tokenize one of its classes",
 )
 EXPIRED_POLICY = Rule(
@@ -88,13 +88,16 @@ def check(policy: PolicyFile, now_ms: int) -> Iterator[Finding]:
                 yield policy.finding(UNKNOWN_ENVIRONMENT, (*at, "environments"), shown)
     tokenized = _tokenized(policy)
     for domain, entry in document.tokens.domains.items():
-        if not any(tokenized & policy.detectors_of(what) for what in entry.classes):
-            shown = f"no action tokenizes what is in {domain!r}"
+        if not any(tokenized & {what, *policy.detectors_of(what)} for what in entry.classes):
+            shown = f"nothing tokenizes what is in {domain!r}"
             yield policy.finding(TOKENS, ("tokens", "domains", domain), shown)
 
 
 def _tokenized(policy: PolicyFile) -> set[str]:
-    """Give the detectors whose findings are tokenized on some channel, or would be by an exception."""
+    """Give the detectors whose findings are tokenized on some channel, or would be by an exception.
+
+    And what fields and labels call what they tokenize.
+    """
     found: set[str] = set()
     for _, rules in policy.rules():
         payload = rules.payload
@@ -104,7 +107,8 @@ def _tokenized(policy: PolicyFile) -> set[str]:
             for name, action in (payload.actions or {}).items():
                 if action == "tokenize":
                     found |= policy.detectors_of(name)
-        for field in getattr(rules, "fields", ()):
-            if field.handling == "tokenize":
-                found |= policy.detectors_of(field.what)
+        labels = getattr(rules, "labels", None) or {}
+        for entry in (*getattr(rules, "fields", ()), *labels.values()):
+            if entry.handling == "tokenize":
+                found |= {entry.what, *policy.detectors_of(entry.what)}
     return found

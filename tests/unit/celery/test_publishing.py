@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from interceptors.message import Message
     from interceptors.tracing import Sending
 
-    from .conftest import Shops
+    from .conftest import Shop, Shops
 
 CLEAR = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01", "baggage": "user=7", "B3": "0", "x-name": "value"}
 
@@ -30,6 +30,19 @@ class Blocking(Tracing):
         if message.type.endswith("blocked"):
             raise LeakError("blocked")
         return super().send(message, attempt=attempt)
+
+
+def sent_event(orders: Shop, *arguments: Any, **options: Any) -> dict[str, Any]:
+    """Send the task `place`, and give the event that says that it was sent."""
+    seen: list[dict[str, Any]] = []
+    with orders.app.connection_for_read() as connection:
+        receiver = orders.app.events.Receiver(connection, handlers={"task-sent": seen.append})
+        with receiver.consumer_context() as (_, channel, _consumers):
+            orders.app.send_task("place", *arguments, **options)
+            while not seen:
+                channel.connection.client.drain_events(timeout=5)
+    (event,) = seen
+    return event
 
 
 def test_the_envelope_is_one_flat_text(shop: Shops) -> None:
@@ -69,20 +82,9 @@ def test_the_event_that_says_it_was_sent_tells_no_more(
     shop: Shops, rules: dict[str, str], args: str, kwargs: str
 ) -> None:
     orders = shop(policy={"default": rules}, task_send_sent_event=True)
-    seen: list[dict[str, Any]] = []
-    with orders.app.connection_for_read() as connection:
-        receiver = orders.app.events.Receiver(connection, handlers={"task-sent": seen.append})
-        with receiver.consumer_context() as (_, channel, _consumers):
-            pending = orders.app.send_task("place", ("argument",), {"key": "word"})
-            while not seen:
-                channel.connection.client.drain_events(timeout=5)
-    (event,) = seen
-    assert (event["args"], event["kwargs"], event["name"], event["uuid"]) == (
-        args,
-        kwargs,
-        "place",
-        pending.id,
-    )
+    event = sent_event(orders, ("argument",), {"key": "word"}, task_id="1")
+    told = (event["args"], event["kwargs"], event["name"], event["uuid"])
+    assert told == (args, kwargs, "place", "1")
     assert HEADER_NAME in orders.sent().headers
 
 
@@ -96,16 +98,45 @@ def test_where_arguments_are_redacted_the_event_that_says_it_was_sent_tells_none
 ) -> None:
     rules = {"task_metadata": "kept", "payload": payload}
     orders = shop(policy={"default": rules}, task_send_sent_event=True)
-    seen: list[dict[str, Any]] = []
-    with orders.app.connection_for_read() as connection:
-        receiver = orders.app.events.Receiver(connection, handlers={"task-sent": seen.append})
-        with receiver.consumer_context() as (_, channel, _consumers):
-            orders.app.send_task("place", ("jane.doe@example.com",))
-            while not seen:
-                channel.connection.client.drain_events(timeout=5)
 
-    assert [(event["args"], event["kwargs"]) for event in seen] == [("", "")]
-    assert orders.sent().headers["argsrepr"] == f"('{'*' * 20}',)"
+    event = sent_event(orders, ("jo.doe@example.com",))
+
+    assert (event["args"], event["kwargs"]) == ("", "")
+    assert orders.sent().headers["argsrepr"] == f"('{'*' * 18}',)"
+
+
+def test_where_something_else_is_taken_out_the_event_quotes_the_arguments_still(shop: Shops) -> None:
+    rules = {"task_metadata": "kept", "payload": {"on_leak": "redact"}}
+    orders = shop(policy={"default": rules}, task_send_sent_event=True)
+
+    event = sent_event(orders, ("a",), headers=CLEAR | {"contact": "b@example.com"})
+
+    assert (event["args"], event["kwargs"]) == ("('a',)", "{}")
+    headers = orders.sent().headers
+    assert (headers["contact"], "traceparent" in headers) == ("*" * 13, False)
+
+
+def test_where_somebody_else_takes_the_quotes_out_the_event_tells_none(shop: Shops) -> None:
+    orders = shop(policy={"default": {"task_metadata": "kept"}}, task_send_sent_event=True)
+
+    def take(headers: dict[str, Any], **_: object) -> None:
+        del headers["kwargsrepr"]
+
+    signals.before_task_publish.connect(take)
+    event = sent_event(orders, ("argument",), {"key": "word"})
+    signals.before_task_publish.disconnect(take)
+
+    assert (event["args"], event["kwargs"]) == ("", "")
+
+
+@pytest.mark.parametrize("rule", ["removed", "kept"])
+def test_what_celery_tells_of_a_task_is_looked_into_only_where_it_is_kept(shop: Shops, rule: str) -> None:
+    payload = {"on_leak": "observe", "allow": [{"class": "personal.email", "path": "$[0][0]"}]}
+    orders = shop(policy={"default": {"task_metadata": rule, "payload": payload}})
+
+    orders.app.send_task("place", ("jo.doe@example.com",))
+
+    assert orders.tracing.counts["personal.email sent"] == (rule == "kept")
 
 
 def test_a_task_keeps_the_id_and_the_name_that_it_is_known_by(shop: Shops) -> None:
@@ -116,7 +147,7 @@ def test_a_task_keeps_the_id_and_the_name_that_it_is_known_by(shop: Shops) -> No
     def place(task: Any, to: str) -> None:
         ran.append(f"{task.request.id} {to} {task.request.contact}")
 
-    pending = place.apply_async(("a",), task_id="jane.doe@example.com", headers={"contact": "b@example.com"})
+    pending = place.apply_async(("a",), task_id="jo.doe@example.com", headers={"contact": "b@example.com"})
     orders.work_off()
 
     assert ran == [f"{pending.id} a *************"]

@@ -314,7 +314,7 @@ def test_of_a_batch_with_a_message_that_the_policy_blocks_none_is_sent(keys: Mem
     with Tracing.for_development("checkout", keys=keys, sink=sink, policy=policy) as tracing:
         producer = TracedProducer(refusing, tracing)
         with pytest.raises(LeakError):
-            producer.produce_batch("orders", [{"value": b"0"}, {"value": b"jane@example.com"}])
+            producer.produce_batch("orders", [{"value": b"0"}, {"value": b"user@example.com"}])
 
     assert refusing.headers == []
     assert [span.error_type for span in sink.spans] == ["LeakError"] * 2

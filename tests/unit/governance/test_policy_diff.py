@@ -63,6 +63,36 @@ def test_a_policy_does_not_differ_from_itself() -> None:
             {"labels": {"plan": {"pattern": "[a-z]{1,3}"}}},
             ("labels.plan", "a", "[a-z]{1,3}", LAXER),
         ),
+        (
+            {"labels": {"plan": {"values": ["a"]}}},
+            {"labels": {"plan": {"values": ["a"], "class": "x", "handling": "tokenize"}}},
+            ("labels.plan", "a", "tokenize (x): a", STRICTER),
+        ),
+        (
+            {"labels": {"plan": {"values": ["a"]}}},
+            {"labels": {"plan": {"class": "x", "handling": "tokenize"}}},
+            ("labels.plan", "a", "tokenize (x): anything", LAXER),
+        ),
+        (
+            {"labels": {"plan": {"class": "x", "handling": "tokenize"}}},
+            {"labels": {"plan": {"class": "x", "handling": "redact"}}},
+            ("labels.plan", "tokenize (x): anything", "redact (x): anything", STRICTER),
+        ),
+        (
+            {"labels": {"plan": {"class": "x", "handling": "redact"}}},
+            {"labels": {"plan": {"class": "x", "handling": "tokenize"}}},
+            ("labels.plan", "redact (x): anything", "tokenize (x): anything", LAXER),
+        ),
+        (
+            {"labels": {"plan": {"class": "x", "handling": "tokenize"}}},
+            {"labels": {"plan": {"class": "y", "handling": "tokenize"}}},
+            ("labels.plan", "tokenize (x): anything", "tokenize (y): anything", NEITHER),
+        ),
+        (
+            {"labels": {"plan": {"values": ["a"]}}},
+            {"labels": {"plan": {"values": ["a"], "handling": "drop"}}},
+            ("labels.plan", "a", "left out", STRICTER),
+        ),
         ({}, {"payload": {}}, ("payload", "not looked at", "looked at", STRICTER)),
         ({"payload": {}}, {}, ("payload", "looked at", "not looked at", LAXER)),
         (

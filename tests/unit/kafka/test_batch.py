@@ -10,6 +10,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from interceptors import Tracing
+from interceptors.envelope import HEADER_NAME
 from interceptors.headers import envelopes
 from interceptors.kafka.batch import TOO_LARGE, TracedBatch
 from interceptors.spans import MemorySink, Operation
@@ -53,6 +54,20 @@ def test_messages_that_tokens_make_larger_go_without_their_envelopes(tracing: Tr
     assert [envelopes(record.headers) for record in records] == [()] * len(records)
     assert all(b"a@b.io" not in record.value for record in records)
     assert tracing.counts[TOO_LARGE] == 1
+
+
+def test_the_policy_is_asked_once_for_a_batch(tracing: Tracing, swapped_policies: list[str]) -> None:
+    names = []
+    for _ in range(2):
+        batch = TracedBatch(tracing, lambda: BatchBuilder(SIZE, 0), lambda key, value: (key, value))
+        for value in (b"1", b"2"):
+            batch.append(timestamp=1, key=None, value=value, headers=[("traceparent", b"00-in-clear")])
+        _, built = batch.seal("orders")
+        records = DefaultRecordBatch(bytes(built._build()))
+        names.append((batch.seals, [[name for name, _ in record.headers] for record in records]))
+
+    assert swapped_policies == ["sealed", "none"]
+    assert names == [(True, [[HEADER_NAME]] * 2), (False, [["traceparent"]] * 2)]
 
 
 def test_messages_that_tokens_make_too_large_are_refused_and_not_lost(

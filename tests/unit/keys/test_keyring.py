@@ -82,8 +82,10 @@ def store() -> MemoryKeys:
 def test_a_sealer_is_had_once(store: MemoryKeys) -> None:
     keyring = Keyring(store)
     assert keyring.wants_sealer("acme", NOW)
+    assert keyring.held_sealer("acme") is None
     sealer = keyring.sealer("acme", NOW)
     assert sealer is not None
+    assert keyring.held_sealer("acme") is sealer
     assert sealer.key == store.sealing_key("acme")
     assert not keyring.wants_sealer("acme", NOW)
     assert keyring.sealer("acme", NOW) is sealer

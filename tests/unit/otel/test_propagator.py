@@ -221,6 +221,21 @@ def test_a_key_that_is_not_held_yet_is_fetched(checkout: Service, service: Servi
     assert tenants == ["acme", "initech"]
 
 
+def test_after_a_pause_nothing_is_carried_or_taken_up_under_a_key_that_was_revoked_meanwhile(
+    checkout: Service, billing: Service, service: Services
+) -> None:
+    first, second = (injected(checkout, within(new_root())) for _ in range(2))
+    assert current(SealedPropagator(billing.tracing).extract(first)) is not None
+    (key,) = checkout.tracing._keyring.sealing_keys()
+    for idle in (checkout, billing):  # as where no thread looks: before a first message, after a fork
+        idle.tracing._outboxes.keeper.end()
+        idle.clock.ahead_s = 10
+    service.keys("administration").revoke(key.kid)
+
+    assert current(SealedPropagator(billing.tracing).extract(second)) is None
+    assert injected(checkout, within(new_root())) == {}
+
+
 def test_a_key_of_strangers_opens_nothing(checkout: Service, service: Services) -> None:
     stranger = service("stranger", keys=service.foreign_keys("stranger"))
     here = within(None)
@@ -353,7 +368,7 @@ from opentelemetry.trace import (
 )
 
 span = SpanContext(7, 8, is_remote=False, trace_flags=TraceFlags(1))
-context.attach(baggage.set_baggage("user", "bob", set_span_in_context(NonRecordingSpan(span))))
+context.attach(baggage.set_baggage("user", "buyer", set_span_in_context(NonRecordingSpan(span))))
 carrier = {}
 propagate.inject(carrier)
 found = get_current_span(propagate.extract(carrier, context.Context())).get_span_context()

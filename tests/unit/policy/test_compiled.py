@@ -177,7 +177,7 @@ def test_as_many_traces_are_sampled_as_the_ratio_says() -> None:
     assert sum(map(channel.samples, ids)) == len(ids) // 4
 
 
-REGION = Labels((Label("region", frozenset({"eu"}), None),))
+REGION = Labels((Label("region", frozenset({"eu"})),))
 
 
 @pytest.mark.parametrize(

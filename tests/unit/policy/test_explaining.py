@@ -90,13 +90,27 @@ def test_each_key_has_its_value_its_line_and_the_reason() -> None:
     assert row(rows, "binding") == ("channel", None, "built in")
     assert row(rows, "senders") == ("all whose keys are held", None, "built in")
     assert row(rows, "owner") == ("shop", 12, "said by the channel")
-    assert row(rows, "labels") == ("region", 15, "said by the channel")
+    assert row(rows, "labels") == ("keep: region", 15, "said by the channel")
     assert row(rows, "payload.on_leak") == ("observe", 17, "said by the channel")
     assert row(rows, "payload.budget.bytes") == ("64KiB", 20, "said by the channel")
     assert row(rows, "payload.budget.time") == ("20ms", None, "built in")
     assert row(rows, "payload.include") == ("network", 21, "said by the channel")
     assert row(rows, "payload.allow") == ("email $.email", 19, "said by the channel")
     assert row(rows, "payload.bounds")[:2] == ("redact: payment, declared or not", 5)
+
+
+def test_each_label_has_the_line_that_decided_what_becomes_of_it() -> None:
+    policy = POLICY.replace(
+        "labels: {region: {values: [eu]}}",
+        "labels: {user: {class: email, handling: tokenize}, card: {class: payment.card, values: [none]}, "
+        "agent: {values: [jo], handling: drop}}",
+    )
+    rows = {
+        each.shown: lines_of(policy)(each.line) for each in explained(policy=policy) if each.key == "labels"
+    }
+    assert rows == {"tokenize: user (email)": 15, "redact: card (payment.card)": 5, "drop: agent": 15}
+    (nothing,) = (each for each in explained("clicks") if each.key == "labels")
+    assert (nothing.shown, nothing.line) == ("-", "")
 
 
 def test_what_does_not_count_is_named() -> None:

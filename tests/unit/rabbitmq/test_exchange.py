@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .conftest import Spans
 
-CLEAR: dict[str, Any] = {"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01", "Baggage": "user=anna"}
+CLEAR: dict[str, Any] = {"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01", "Baggage": "user=buyer"}
 
 FULL: dict[str, Any] = {
     "headers": {"name": "value", "table": {"list": [1, None, 1.5]}},
@@ -236,7 +236,7 @@ async def test_a_message_goes_to_its_exchange_or_by_the_default_one_to_its_queue
 async def test_what_is_redacted_leaves_the_routing_and_the_callers_message_as_they_are(
     tracing_of: Callable[..., Tracing], sent: Spans, connection: AbstractConnection, raw: AbstractChannel
 ) -> None:
-    who = "jane.doe@example.com"
+    who = "jo.doe@example.com"
     queue = await raw.declare_queue(who)
     policy = {"default": {"payload": {"on_leak": "redact"}}}
     channel = TracedChannel(await connection.channel(), tracing_of("checkout", sent, policy=policy))
@@ -248,6 +248,6 @@ async def test_what_is_redacted_leaves_the_routing_and_the_callers_message_as_th
     assert headers.pop(HEADER_NAME)
     assert headers == {"CC": [who], "table": {"to": ["*" * len(who), 1]}}
     assert received.body == b"to " + b"*" * len(who)
-    assert (message.body, message.body_size) == (f"to {who}".encode(), 23)
+    assert (message.body, message.body_size) == (f"to {who}".encode(), len(f"to {who}"))
     assert message.headers == {"CC": [who], "table": {"to": [who, 1]}}
     assert message.message_id is None

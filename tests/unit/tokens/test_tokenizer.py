@@ -4,7 +4,7 @@ import pytest
 
 from interceptors.envelope import TokenKey, derive_token_key
 from interceptors.scan import Token
-from interceptors.tokens import Tokenizer, derived_token
+from interceptors.tokens import Tokenizer, derived_token, token_of
 
 ROOTS = {1: bytes(32), 2: bytes(range(32)), 3: b"3" * 32}
 EMAIL = "Customer@Example.com"
@@ -59,3 +59,12 @@ def test_the_repr_shows_no_key() -> None:
 
     assert repr(tokenizer) == f"Tokenizer({key(2)!r}, former=({key(1)!r},))"
     assert key(2).key.hex() not in repr(tokenizer)
+
+
+def test_an_identifier_is_tokenized_by_the_key_of_its_domain_and_by_no_other() -> None:
+    keys = {"customer": key(2)}
+
+    assert token_of(keys, "customer", "personal.email", b"a@b") == derived_token(
+        key(2), "personal.email", b"a@b"
+    )
+    assert token_of(keys, "order", "personal.email", b"a@b") is None

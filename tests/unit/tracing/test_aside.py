@@ -37,9 +37,27 @@ def test_work_that_hangs_is_not_begun_twice_and_nobody_waits_for_it() -> None:
     assert not aside.start(DEADLINE)
     assert not begun.acquire(blocking=False)
     release.set()
-    assert aside._thread is not None
-    aside._thread.join(DEADLINE)
+    aside.wait(DEADLINE)
     assert aside.start(DEADLINE)
+
+
+def test_whoever_wants_to_waits_for_what_is_under_way_and_for_nothing_else() -> None:
+    release, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        release.wait(DEADLINE)
+        done.set()
+
+    aside = Aside(work, "work")
+    aside.wait(DEADLINE)  # not begun
+    assert aside.start()
+    for timeout in (0.0, -1.0):
+        aside.wait(timeout)
+        assert not done.is_set()
+    release.set()
+    aside.wait(DEADLINE)
+    assert done.is_set()
+    aside.wait(DEADLINE)  # over
 
 
 def test_a_fault_is_logged_by_its_type_alone(caplog: pytest.LogCaptureFixture) -> None:

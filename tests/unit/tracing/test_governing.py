@@ -416,8 +416,8 @@ def test_sending_and_receiving_follow_the_policy(
     signers.publish("serial: 2\ndefault: {emit: none, accept: required}\n")
     service._governing.look()
     assert service.policy.channels("kafka", "orders")[0].emit == "none"
-    assert not service.seals("kafka", "orders")
-    assert service.send(message).envelope is None
+    sending = service.send(message)
+    assert (sending.envelope, sending.seals) == (None, False)
     assert service.receive(message, consumer="c").verdict == "missing"
 
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from interceptors.envelope import Sealer, derive_sender_key, derive_token_key
 from interceptors.errors import ConfigurationError
 from interceptors.message import Message
 from interceptors.pipeline import Receipt
 from interceptors.policy import check_policy
+from interceptors.tokens import derived_token
 from interceptors.tracing.hooks import FAILED, LEFT_OUT, Labelling, SpanView
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ UNLABELLED = check_policy({"version": 1}, "policy").channels("kafka", "orders")[
 MESSAGE = Message("kafka", "orders", b"body", "7", "order")
 
 
+def without_key(_: str) -> None:
+    """Give no sealer for any tenant."""
+
+
 @pytest.fixture
 def counts() -> Counter[str]:
     return Counter()
@@ -42,7 +48,7 @@ def labels_of(counts: Counter[str]) -> Callable[..., dict[str, str]]:
     def labels(
         hook: Hook | None, offered: dict[str, Any] | None = None, channel: Any = CHANNEL
     ) -> dict[str, str]:
-        return Labelling(hook, counts).labels(MESSAGE, channel, "acme", offered or {})
+        return Labelling(hook, counts, without_key).labels(MESSAGE, channel, "acme", offered or {})
 
     return labels
 
@@ -93,7 +99,7 @@ def test_where_the_policy_names_nothing_a_hook_can_set_nothing(labels_of: Any, c
 def test_a_hook_sees_the_message_and_of_the_span_no_ids() -> None:
     seen: list[Any] = []
     receipt = Receipt(CHANNEL)
-    labelling = Labelling(lambda *given: seen.extend(given), Counter())
+    labelling = Labelling(lambda *given: seen.extend(given), Counter(), without_key)
 
     labelling.labels(MESSAGE, CHANNEL, "acme", {"plan": MARK}, receipt)
 
@@ -110,6 +116,38 @@ def test_a_hook_sees_the_message_and_of_the_span_no_ids() -> None:
         span.name = MARK
 
 
+TOKENIZED = check_policy(
+    {"version": 1, "default": {"labels": {"user": {"class": "personal.email", "handling": "tokenize"}}}},
+    "policy",
+).channels("kafka", "orders")[0]
+USER = f"{MARK}@example.com"
+
+
+def sealer_of(tenant: str) -> Sealer | None:
+    """Give the sealer of each tenant but `initech`."""
+    root = tenant.encode().ljust(32)
+    key = derive_sender_key(root, tenant, "storefront")
+    key.tokens = {"personal.email": derive_token_key(root, tenant, "personal.email", 2)}
+    return None if tenant == "initech" else Sealer(key)
+
+
+def test_what_the_policy_tokenizes_is_a_token_of_the_tenants_wherever_it_comes_from() -> None:
+    def hook(span: SpanView, _: Message) -> None:
+        span.set_label("user", USER)
+
+    def labels(tenant: str, hook: Hook | None, **offered: str) -> dict[str, str]:
+        return Labelling(hook, Counter(), sealer_of).labels(MESSAGE, TOKENIZED, tenant, offered)
+
+    keys = sealer_of("acme")
+    assert keys is not None
+    token = str(derived_token(keys.key.tokens["personal.email"], "personal.email", USER.encode()))
+    assert labels("acme", None, user=USER) == {"user": token}
+    assert labels("acme", hook) == labels("acme", hook, user="jo@example.com") == {"user": token}
+    assert labels("acme", None, user=token) == {"user": token}
+    assert labels("globex", None, user=USER)["user"] not in {token, USER}
+    assert labels("initech", None, user=USER) == labels("initech", hook) == {"user": "***"}
+
+
 class HookError(Exception):
     pass
 
@@ -121,7 +159,7 @@ def test_what_a_hook_raises_is_counted_and_said_once_and_costs_no_label(
         span.set_label("plan", "free")
         raise HookError(MARK)
 
-    labelling = Labelling(hook, counts)
+    labelling = Labelling(hook, counts, without_key)
 
     for _ in range(3):
         assert labelling.labels(MESSAGE, CHANNEL, "acme", {"region": "eu"}) == {
@@ -163,4 +201,4 @@ def test_a_hook_that_nobody_would_await_is_refused() -> None:
         """Never run."""
 
     with pytest.raises(ConfigurationError, match="called and not awaited"):
-        Labelling(hook, Counter())  # type: ignore[arg-type]  # what a caller without a type checker may give
+        Labelling(hook, Counter(), without_key)  # type: ignore[arg-type]  # what a caller without a type checker may give

@@ -132,6 +132,15 @@ def test_a_state_that_can_not_be_read_is_an_error_and_not_a_fresh_start(
         file.read(NOW)
 
 
+def test_a_state_behind_a_link_is_written_where_the_link_leads(file: PolicyFile, signers: Any) -> None:
+    (signers.folder / "volume").mkdir()
+    (signers.folder / "policy.yaml.seen").symlink_to("volume/seen")
+    signers.publish("serial: 2\n")
+    take_up(file)
+    assert (signers.folder / "policy.yaml.seen").is_symlink()
+    assert json.loads((signers.folder / "volume" / "seen").read_text())["serial"] == 2
+
+
 def test_another_process_that_was_faster_is_not_put_back(file: PolicyFile, signers: Any) -> None:
     signers.publish("serial: 2\n")
     slow = file.read(NOW)

@@ -51,7 +51,7 @@ def receiver(keyring: Keyring, counts: Counter[str]) -> Receiver:
     return Receiver(
         InForce.always(POLICY, lambda: NOW * 10**6),
         keyring,
-        Labelling(None, counts),
+        Labelling(None, counts, lambda _: None),
         Recorder("billing", [], lambda: NOW * 10**6),
         counts,
         Tally(),
@@ -65,7 +65,8 @@ def sealed(keyring: Keyring) -> Callable[[str], Message]:
     sealing = Sealing(keyring, Counter(), Tally())
 
     def make(exchange: str, queue: str = "") -> Message:
-        envelope = sealing.seal(Message("rabbitmq", exchange), new_root(), POLICY, "acme", NOW).envelope
+        channel = POLICY.channels("rabbitmq", exchange)[0]
+        envelope = sealing.seal(Message("rabbitmq", exchange), new_root(), channel, "acme", NOW).envelope
         assert envelope is not None
         queue = queue or exchange
         return Message("rabbitmq", queue, envelopes=(envelope,), coordinate=(queue,), via=exchange)

@@ -48,7 +48,7 @@ def test_the_repr_of_what_becomes_current_shows_no_label() -> None:
 
 
 def test_a_sending_ends_once(ended: Ended, span: Span) -> None:
-    sending = Sending(Outgoing(ORDERS, b"envelope"), MESSAGE, span, ended)
+    sending = Sending(Outgoing(ORDERS, MESSAGE, b"envelope"), span, ended)
     error = TimeoutError()
     sending.end(error)
     sending.end()
@@ -59,7 +59,7 @@ def test_a_sending_ends_once(ended: Ended, span: Span) -> None:
 
 
 def test_a_sending_that_is_not_recorded_ends_as_well(ended: Ended) -> None:
-    Sending(Outgoing(ORDERS), MESSAGE, None, ended).end()
+    Sending(Outgoing(ORDERS, MESSAGE), None, ended).end()
     assert ended.spans == []
 
 
@@ -68,8 +68,8 @@ def test_a_sending_that_is_not_recorded_ends_as_well(ended: Ended) -> None:
 def test_what_seals_is_for_the_channel_to_say_and_not_for_whether_there_was_a_key(
     ended: Ended, envelope: bytes | None, emit: Emit, *, seals: bool
 ) -> None:
-    outgoing = Outgoing(Channel("orders", emit=emit), envelope)
-    assert Sending(outgoing, MESSAGE, None, ended).seals is seals
+    outgoing = Outgoing(Channel("orders", emit=emit), MESSAGE, envelope)
+    assert Sending(outgoing, None, ended).seals is seals
 
 
 def test_an_open_span_ends_with_its_block_and_is_never_current(ended: Ended, span: Span) -> None:

@@ -17,7 +17,9 @@ from interceptors.tracing.sealing import Sealing
 from interceptors.tracing.tally import Tally
 
 if TYPE_CHECKING:
+    from interceptors.context import TraceContext
     from interceptors.keys import KeyAdministration
+    from interceptors.pipeline import Outgoing
 
 NOW = 1_790_000_000_000
 POLICY = check_policy(
@@ -42,12 +44,24 @@ def sealing(counts: Counter[str]) -> Sealing:
     return Sealing(Keyring(MemoryKeys("checkout")), counts, Tally())
 
 
+def seal(
+    sealing: Sealing,
+    topic: str,
+    *,
+    body: object = None,
+    context: TraceContext | None = None,
+    tenant: str = "acme",
+) -> Outgoing:
+    """Seal a message that goes to a topic."""
+    channel = POLICY.channels("kafka", topic)[0]
+    return sealing.seal(Message("kafka", topic, body), context or new_root(), channel, tenant, NOW)
+
+
 def test_a_message_of_a_sealed_channel_gets_an_envelope_and_nothing_is_said(
     sealing: Sealing, counts: Counter[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    outgoing = sealing.seal(Message("kafka", "orders"), new_root(), POLICY, "acme", NOW)
-    assert outgoing.envelope is not None
-    assert sealing.seal(Message("kafka", "silent"), new_root(), POLICY, "acme", NOW).envelope is None
+    assert seal(sealing, "orders").envelope is not None
+    assert seal(sealing, "silent").envelope is None
     assert (counts, caplog.messages) == ({}, [])
 
 
@@ -61,8 +75,7 @@ def test_each_channel_and_reason_is_logged_once_and_counted_each_time(
     sent = [(sealing, "bound"), (keyless, "bound"), (keyless, "orders"), (keyless, "refunds")] * 2
     with caplog.at_level(logging.WARNING, "interceptors"):
         reasons = [
-            sealer.seal(Message("kafka", topic, {"not": "bytes"}), new_root(), POLICY, "globex", NOW).unsealed
-            for sealer, topic in sent
+            seal(sealer, topic, body={"not": "bytes"}, tenant="globex").unsealed for sealer, topic in sent
         ]
     assert reasons == [Unsealed.BODY_NOT_BYTES, *[Unsealed.NO_KEY] * 3] * 2
     assert counts == {Unsealed.BODY_NOT_BYTES: 2, Unsealed.NO_KEY: 6}
@@ -80,5 +93,5 @@ def test_each_channel_and_reason_is_logged_once_and_counted_each_time(
 
 def test_labels_that_are_left_out_are_counted(sealing: Sealing, counts: Counter[str]) -> None:
     labelled = new_root()._replace(labels={"": "no name", "long": "x" * 65, "region": "eu"})
-    assert sealing.seal(Message("kafka", "orders"), labelled, POLICY, "acme", NOW).envelope is not None
+    assert seal(sealing, "orders", context=labelled).envelope is not None
     assert counts == {"labels left out": 2}

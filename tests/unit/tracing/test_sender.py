@@ -77,7 +77,7 @@ def test_baggage_that_the_policy_names_travels_and_stands_on_both_spans(
     tracing: Callable[..., Tracing], sink: MemorySink
 ) -> None:
     made = tracing()
-    carry(region="eu", user="bob")
+    carry(region="eu", user="buyer")
 
     receipt = send(made)
     with made.process("kafka", receipt):
@@ -87,7 +87,7 @@ def test_baggage_that_the_policy_names_travels_and_stands_on_both_spans(
     assert receipt.parent.labels == {"region": "eu"}
     for operation in (Operation.SEND, Operation.PROCESS):
         assert [span.labels for span in spans(made, sink, operation)] == [{"region": "eu"}]
-    assert baggage.get_all() == {"region": "eu", "user": "bob"}
+    assert baggage.get_all() == {"region": "eu", "user": "buyer"}
 
 
 def test_labels_go_on_with_what_a_handler_sends(tracing: Callable[..., Tracing]) -> None:
@@ -104,7 +104,7 @@ def test_labels_go_on_with_what_a_handler_sends(tracing: Callable[..., Tracing])
 
 def test_a_value_that_the_policy_does_not_allow_is_counted(tracing: Callable[..., Tracing]) -> None:
     made = tracing()
-    carry(region="bob", user="bob")
+    carry(region="buyer", user="buyer")
 
     assert send(made).labels is None
     assert made.counts == {"labels left out": 1}
@@ -123,7 +123,7 @@ def test_each_channel_has_its_own_labels(tracing: Callable[..., Tracing]) -> Non
 def test_the_hook_of_the_sender_sets_what_travels(tracing: Callable[..., Tracing], sink: MemorySink) -> None:
     def by_body(span: SpanView, message: Message) -> None:
         assert (span.sender, span.verdict) == (None, None)
-        span.set_label("region", "us" if message.body == ORDERS.body else "bob")
+        span.set_label("region", "us" if message.body == ORDERS.body else "buyer")
 
     made = tracing(on_send=by_body)
     carry(region="eu")
@@ -208,7 +208,7 @@ def test_what_is_blocked_is_not_sent_and_its_span_says_so(
     made = tracing({"default": {"payload": {"on_leak": "block"}}})
 
     with pytest.raises(LeakError):
-        made.send(ORDERS._replace(body=b'{"to": "bob@example.com"}'))
+        made.send(ORDERS._replace(body=b'{"to": "buyer@example.com"}'))
     assert send(made).verdict == "fresh"
 
     assert [span.error_type for span in spans(made, sink, Operation.SEND)] == ["LeakError", None]
@@ -368,7 +368,7 @@ def test_what_is_blocked_in_a_batch_fails_its_span_and_not_those_of_the_messages
     tracing: Callable[..., Tracing], sink: MemorySink
 ) -> None:
     made = tracing({"default": {"payload": {"on_leak": "block"}}})
-    email = ORDERS._replace(body=b'{"to": "bob@example.com"}')
+    email = ORDERS._replace(body=b'{"to": "buyer@example.com"}')
 
     with pytest.raises(LeakError):
         made.send_batch([(ORDERS, made.origin()), (email, made.origin())])
@@ -386,7 +386,7 @@ def test_what_is_carried_is_the_current_span_itself(
     made = tracing()
     span = new_root(sampled=False)
     scope = Scope("globex", span, {"region": "eu"})
-    carry(user="bob")
+    carry(user="buyer")
     given = otel_context.get_current()
     scope.leave()
     otel_context.attach(otel_context.Context())

@@ -124,6 +124,28 @@ def test_a_field_that_a_bound_reaches_is_listed_as_it_is_sent() -> None:
     assert handlings["$.name"] == "drop"
 
 
+def test_a_label_is_listed_as_it_travels() -> None:
+    labels = {
+        "user": {"class": "personal.email", "handling": "tokenize"},
+        "agent": {"class": "personal.user", "handling": "redact"},
+        "plan": {"class": "commercial", "values": ["gold"], "handling": "drop"},
+    }
+    channel = {"name": "orders", "match": {"kafka": ["orders"]}, "labels": labels}
+    for actions, user in (({}, "tokenize"), ({"personal": "redact"}, "redact")):
+        bound = {"baseline": {"payload": {"actions": actions}}}
+        rows = catalog({"version": 1, "channels": [channel], **bound}).data
+        handlings = {row.place: row.handling for row in rows}
+        assert handlings == {"label user": user, "label agent": "redact", "label plan": "drop"}
+
+
+def test_a_field_that_a_bound_tokenizes_is_listed_so() -> None:
+    bound = {"baseline": {"payload": {"actions": {"personal": "tokenize"}}}}
+    field = {"path": "$.mail", "class": "personal.email", "handling": "keep"}
+    channel = {"name": "orders", "match": {"kafka": ["orders"]}, "fields": [field]}
+    (row,) = catalog({"version": 1, "channels": [channel], **bound}).data
+    assert row.handling == "tokenize"
+
+
 @pytest.mark.parametrize(
     ("export", "to", "kinds"),
     [

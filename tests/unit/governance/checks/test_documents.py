@@ -119,6 +119,9 @@ def test_names_apart_are_not_compared(policy: Callable[..., list[str]]) -> None:
         ({"labels": {"tier": {"class": "operational", "pattern": "[0-9]{1,20}"}}}, ["label-pattern-wide"]),
         ({"labels": {"tier": {"class": "operational", "pattern": "[0-9a-f-]{36}"}}}, ["label-pattern-wide"]),
         ({"labels": {"tier": {"class": "operational", "pattern": "[0-9.]{7,15}"}}}, ["label-pattern-wide"]),
+        ({"labels": {"email": {"class": "personal.email", "pattern": "[a-z]{1,9}"}}}, ["label-sensitive"]),
+        ({"labels": {"email": {"class": "personal.email", "handling": "tokenize"}}}, []),
+        ({"labels": {"email": {"class": "personal.email", "handling": "redact"}}}, []),
     ],
 )
 def test_one_channel(policy: Callable[..., list[str]], channel: dict[str, object], rules: list[str]) -> None:

@@ -51,7 +51,7 @@ def at(key: str, *whats: str) -> Iterable[tuple[int, str]]:
         ("labels: {tier: {pattern: '[a-z]{1,3}'}}", "labels.tier.pattern", ["any text"]),
         ("labels: {tier: {values: [gold]}}", "labels.tier.values", ["somebody-else too"]),
         ("labels: {tier: {values: [gold], handling: keep}}", "labels.tier.values", ["somebody-else too"]),
-        ("labels: {a: {values: [b], handling: drop}}", "labels.a.handling", ["drop → keep"]),
+        ("labels: {a: {values: [b], handling: drop}}", "labels.a.handling", ["drop → keep", "drop → redact"]),
     ],
 )
 def test_each_thing_that_can_be_weaker_is(line: str, key: str, whats: list[str]) -> None:
