@@ -76,8 +76,8 @@ async def connected(url: str, opened: AsyncExitStack) -> Any:
 
 
 async def bare(name: str, url: str, opened: AsyncExitStack) -> Side:
-    channel = await connected(url, opened)
-    return Side(name, channel.default_exchange, await channel.declare_queue(name))
+    sends, receives = await connected(url, opened), await connected(url, opened)
+    return Side(name, sends.default_exchange, await receives.declare_queue(name))
 
 
 async def traced(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import weakref
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 from opentelemetry.trace import (
     INVALID_SPAN,
     NonRecordingSpan,
@@ -27,8 +29,6 @@ from interceptors.randomness import Draws
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from opentelemetry.context import Context
-
 Label = bool | int | str | bytes
 
 SAMPLED = 0x01
@@ -42,6 +42,8 @@ _span_id = Draws(8)
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
 _SCOPE = otel_context.create_key("interceptors-scope")
+_SPAN = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+"""OpenTelemetry's key of the current span, for which it has no public name."""
 
 
 class TraceContext(NamedTuple):
@@ -252,26 +254,31 @@ class Scope(_Tenancy):
         super().__init__(tenant)
         self.before: Context = otel_context.get_current()
         above = _tenancy(self.before)
-        ours = otel_context.set_value(_SCOPE, self, self.before)
+        added: dict[str, object] = {_SCOPE: self}
         if span is not None:
-            ours = _relabelled(set_span_in_context(_CurrentSpan(span), ours), labels)
+            added[_SPAN] = _CurrentSpan(span)
+        # Both at once: each `set_value` of OpenTelemetry's would copy the context, twice.
+        ours = Context(self.before | added)
+        if span is not None:
+            ours = _relabelled(ours, labels)
         elif above is not None and above.tenant not in (None, tenant):
             self.left = current(self.before) or above.left
             ours = baggage.clear(set_span_in_context(INVALID_SPAN, ours))
         elif above is not None:
             self.left = above.left
-        self._ours: Context = ours
-        otel_context.attach(self._ours)
+        # The context holds the scope: the other way, too, they would wait for the garbage collector.
+        self._ours = weakref.ref(ours)
+        otel_context.attach(ours)
 
     def leave(self) -> None:
         """Put back what was current before, unless something else has become current since."""
-        now = otel_context.get_current()
-        if now is self._ours:
+        now, ours = otel_context.get_current(), self._ours()
+        if now is ours:
             otel_context.attach(self.before)
             return
         later = _tenancy(now)
         while isinstance(later, Scope):
-            if later.before is self._ours:
+            if later.before is ours:
                 later.before = self.before
                 return
             later = _tenancy(later.before)

@@ -12,6 +12,9 @@ import stat
 import tempfile
 from pathlib import Path
 
+_MOST_LINKS = 40
+"""As many as Linux follows (path_resolution(7))."""
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, whole, also after a crash.
@@ -21,11 +24,12 @@ def replace_file(path: Path, content: bytes) -> None:
         content: what it is to hold. The file has mode 0600 from its first byte.
 
     Raises:
-        OSError: the folder can't be written, or is full, or the path is a symbolic link that another user has
-            made; the old file is as it was.
+        OSError: the folder can't be written, or is full, or the path is a symbolic link that is not followed
+            (`followed`); the old file is as it was.
     """
     path = followed(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # `tempfile` takes `..` for the folder before it in the path, which is another one behind a link.
+    handle, name = tempfile.mkstemp(dir=os.path.realpath(path.parent), prefix=f".{path.name}.")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -39,23 +43,29 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def followed(path: Path) -> Path:
-    """Give the file that a symbolic link leads to; of any other path, the path itself.
+    """Give the file that a symbolic link leads to, over others maybe; of any other path, the path itself.
 
     Args:
         path: any path, of a file that may be there or not.
 
     Raises:
-        OSError: the link is another user's, and not root's: where it leads is not for them to say.
+        OSError: one of the links is another user's, and not root's: where it leads is not for them to say. Or
+            they lead in a circle.
     """
-    try:
-        found = path.lstat()
-    except (OSError, ValueError):  # not there, or not to be looked at: whoever opens it says so
-        return path
-    if not stat.S_ISLNK(found.st_mode):
-        return path
-    if found.st_uid not in {0, os.geteuid()}:
-        raise PermissionError(errno.EPERM, "a symbolic link that another user has made", str(path))
-    return Path(os.path.realpath(path))
+    step = path
+    for _ in range(_MOST_LINKS):
+        try:
+            found = step.lstat()
+        except (OSError, ValueError):  # not there, or not to be looked at: whoever opens it says so
+            break
+        if not stat.S_ISLNK(found.st_mode):
+            break
+        if found.st_uid not in {0, os.geteuid()}:
+            raise PermissionError(errno.EPERM, "a symbolic link that another user has made", str(path))
+        step = step.parent / step.readlink()
+    else:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return path if step is path else Path(os.path.realpath(step))
 
 
 def shown(name: str) -> str:

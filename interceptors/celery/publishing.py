@@ -90,7 +90,10 @@ class TracedProducer(Delegate):
                 sending.span.task_name = message.type
             given, headers = headers, dict(sending.headers)
             same = sending.body is message.body
-            body = body if same else sending.body
+            if not same:
+                body = sending.body
+                # They quote what was taken out, and only a finding would be taken out of them.
+                headers = {name: value for name, value in headers.items() if name not in QUOTES}
             # The event that says that the task was sent quotes its arguments, as they were given.
             self._quotes = same and all(
                 name in headers and headers[name] is given.get(name) for name in QUOTES

@@ -11,6 +11,7 @@ import typer
 
 from interceptors.audit import AuditLog
 from interceptors.errors import ConfigurationError
+from interceptors.files import followed
 from interceptors.keys import KeyAdministration
 from interceptors.keys.signing_key import read_signing_key
 
@@ -33,7 +34,7 @@ SignersAudit = Annotated[
         "--audit",
         metavar="FILE",
         help="An audit log: this is recorded in it first, or not done.",
-        show_default="audit.jsonl, where roots.json is here",
+        show_default="audit.jsonl, if roots.json is in this folder",
     ),
 ]
 AuditKey = Annotated[
@@ -59,7 +60,7 @@ def administration(roots: Path, audit: Path | None, audit_key: Path | None) -> K
     Raises:
         ConfigurationError: a file can't be used.
     """
-    log = audit_log(audit or roots.parent / AUDIT, audit_key)
+    log = audit_log(audit or _log_of(roots), audit_key)
     return KeyAdministration(roots, audit=log)
 
 
@@ -94,12 +95,19 @@ def signers_act(
         ConfigurationError: the key's file can't be used, or there is no log for it to sign.
     """
     if audit is None and ROOTS.exists():
-        audit = ROOTS.with_name(AUDIT)
+        audit = _log_of(ROOTS)
     if audit is not None:
         return audit_log(audit, audit_key).act(action, **details)
     if audit_key is not None:
         raise ConfigurationError("--audit-key: there is no log for it to sign; name one with --audit")
     return contextlib.nullcontext()
+
+
+def _log_of(roots: Path) -> Path:
+    """Give the log beside the roots themselves: there is one, whatever link leads to them."""
+    with contextlib.suppress(OSError):  # what reads the roots says so
+        roots = followed(roots)
+    return roots.with_name(AUDIT)
 
 
 def wrote(*files: Path) -> None:

@@ -168,7 +168,7 @@ def revoke(
     """
     administered = administration(roots, audit, audit_key)
     files = administered.files()  # of a service that is to have no grant, too
-    grants = administered.grants(service or "")
+    grants, file = administered.grants(service or ""), administered.file_of(service or "")
     match kid, sender, tenant, service:
         case str(), None, None, None:
             administered.revoke(kid, reason=reason)
@@ -189,7 +189,7 @@ def revoke(
     for grant_ in grants:
         if grant_.tokens:
             next_step(f"it had token keys: interceptors keys rotate-tokens {grant_.tenant}")
-        next_step(f"once {service!r} may have keys again, after that: {_again(grant_, roots)}")
+        next_step(f"once {service!r} may have keys again, after that: {_again(grant_, roots, file)}")
 
 
 app.command()(epochs.destroy)
@@ -314,12 +314,12 @@ def _age(seconds: int | None) -> str:
     return "-" if seconds is None else f"{seconds // _DAY}d"
 
 
-def _again(former: Grant, roots: Path) -> str:
+def _again(former: Grant, roots: Path, file: Path | None) -> str:
     """Give the command that makes a grant again."""
     words = ["interceptors", "keys", "grant", former.service, "--tenant", former.tenant]
     words += [word for name in former.reads for word in ("--reads", name)]
     words += [word for name in former.tokens for word in ("--tokens", name)]
     words += ["--signs"] * former.signs
-    words += ["--out", str(roots.parent / former.file)]
+    words += ["--out", str(file or former.file)]
     words += ["--wrapping", former.wrapping] if former.wrapping else []
     return shlex.join([*words, "--roots", str(roots)])

@@ -170,6 +170,7 @@ def diff(
 
 
 def trust(
+    *,
     policy: Annotated[
         list[Path], typer.Option("--policy", metavar="PUB", help="A public key (PEM) that signs policies.")
     ],
@@ -183,6 +184,8 @@ def trust(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The trust document to make.")] = Path(
         "trust.yaml"
     ),
+    audit: SignersAudit = None,
+    audit_key: AuditKey = None,
 ) -> None:
     """Make a trust document from public keys, each called as its file is."""
     if out.exists():
@@ -190,10 +193,8 @@ def trust(
     named = {path.stem: path for path in (*policy, *(deployment or ()))}
     if len(named) < len(policy) + len(deployment or ()):
         raise ConfigurationError("two keys would have one name; give each once, in a file of its own name")
-    keys = "".join(
-        f'  {json.dumps(name)}: {{public: "{read_verification_key(path).raw.hex()}"}}\n'
-        for name, path in named.items()
-    )
+    public = {name: read_verification_key(path) for name, path in named.items()}
+    keys = "".join(f'  {json.dumps(name)}: {{public: "{key.raw.hex()}"}}\n' for name, key in public.items())
     names = [", ".join(json.dumps(path.stem) for path in paths) for paths in (policy, deployment or ())]
     text = _STARTER.format(
         threshold=threshold,
@@ -201,12 +202,19 @@ def trust(
         deployment=f"  deployment: {{threshold: 1, keys: [{names[1]}]}}\n" if deployment else "",
         keys=keys,
     )
-    _write(out, text)
-    try:
-        read_trust(out)
-    except ConfigurationError:
-        out.unlink()
-        raise
+    details: dict[str, Detail] = {
+        "file": out.name,
+        "threshold": threshold,
+        "policy": [public[path.stem].id for path in policy],
+        "deployment": [public[path.stem].id for path in deployment or ()],
+    }
+    with signers_act(audit, audit_key, "policy.trust", **details):
+        _write(out, text)
+        try:
+            read_trust(out)
+        except ConfigurationError:
+            out.unlink()
+            raise
     typer.echo(f"wrote {out}: {threshold} of {len(policy)} keys sign a policy")
 
 

@@ -83,8 +83,8 @@ def init(
 ) -> None:
     """Make a vault for tenants, or give an existing one the present keys.
 
-    The keys come from the tenants' token roots; on the audit log before. Aliases of a version of these that
-    was destroyed are deleted.
+    The keys come from the tenants' token roots, and that is on the audit log before it is done. Aliases of
+    versions that were destroyed are deleted.
     """
     if not roots.exists():
         raise ConfigurationError(f"{roots}: there is no such file; name the administration's with --roots")
@@ -159,7 +159,7 @@ def forget(
 ) -> None:
     """Delete the identifier that a token stands for, so that nobody resolves it again.
 
-    Of a derived token (tok1_...), what is deleted are its aliases.
+    Of a derived token (tok1_...), it deletes the aliases.
     """
     vault = _vault(store, keys, access, audit, audit_key)
     vault.forget(token, caller=caller, purpose=purpose)

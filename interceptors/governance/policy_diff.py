@@ -9,10 +9,10 @@ from collections import defaultdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.policy.catalog_document import Handling
 from interceptors.policy.compiled import ALL_SAMPLED
 from interceptors.policy.compiling import Compiler
 from interceptors.policy.explaining import HANDLINGS
+from interceptors.policy.field_rules import strictest
 from interceptors.policy.governance_document import written
 from interceptors.policy.payload import Action
 from interceptors.policy.resolution import first, is_stricter, settled_rules
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from interceptors.policy import Payload, PolicyDocument
+    from interceptors.policy.field_rules import FieldRule
     from interceptors.policy.governance_document import ExceptionEntry
     from interceptors.policy.labels import Label
     from interceptors.policy.resolution import Layers
@@ -31,7 +32,6 @@ DEFAULT = "default"
 OTHERS = "(any other)"
 """Stands for the environments that neither policy names."""
 
-_HANDLINGS = tuple(Handling)
 _RANKS = tuple(Treatment)
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000))
 _SAID = ("owner", "purpose", "lawful_basis", "visible_to")
@@ -140,7 +140,7 @@ def _rows(old: _Side, new: _Side) -> Iterator[tuple[str, str, str, Effect]]:
             yield key, _shown(key, was), _shown(key, becomes), effect
     yield from _said(old.layers, new.layers)
     yield from _labels(old.compiler.labels(old.layers), new.compiler.labels(new.layers))
-    yield from _fields(_handlings(old.layers), _handlings(new.layers))
+    yield from _fields(_treated(old.compiler.fields(old.layers)), _treated(new.compiler.fields(new.layers)))
     yield from _payloads(old.compiler.payload(old.layers), new.compiler.payload(new.layers))
 
 
@@ -185,56 +185,73 @@ def _labels(was: Iterable[Label], becomes: Iterable[Label]) -> Iterator[tuple[st
     before, after = _travelling(was), _travelling(becomes)
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
-        shown = _label(old), _label(new)
-        if shown[0] != shown[1]:
-            yield f"labels.{name}", *shown, _label_effect(old, new)
+        if _travels(old) != _travels(new):
+            yield f"labels.{name}", _label(old), _label(new), _label_effect(old, new)
 
 
 def _travelling(labels: Iterable[Label]) -> dict[str, Label]:
     return {label.name: label for label in labels if label.treatment is not Treatment.EMPTY}
 
 
+def _travels(label: Label | None) -> tuple[object, ...]:
+    """Give what decides what travels. The class does by the bounds for it, which are in the treatment."""
+    if label is None:
+        return ()
+    what = "" if label.treatment is Treatment.KEEP else label.what
+    return label.treatment, what, label.values, label.pattern
+
+
 def _label_effect(old: Label | None, new: Label | None) -> Effect:
     if old is None or new is None:
         return Effect.LAXER if old is None else Effect.STRICTER
     was, becomes = _RANKS.index(old.treatment), _RANKS.index(new.treatment)
-    same = (new.values, new.pattern) == (old.values, old.pattern)
-    if was == becomes and same:
-        return Effect.NEITHER  # another class
     # Of a value that is redacted nothing travels, whichever it is.
-    narrower = same or (bool(new.values) and new.values < old.values) or new.treatment is Treatment.MASK
+    same = (new.values, new.pattern) == (old.values, old.pattern) or new.treatment is Treatment.MASK
+    if was == becomes and same:
+        return Effect.NEITHER  # another class, say
+    # Of two patterns, nobody tells which fits less.
+    narrower = same or _takes_all(old) or (bool(new.values) and all(map(old.takes, new.values)))
     return Effect.STRICTER if becomes >= was and narrower else Effect.LAXER
+
+
+def _takes_all(label: Label) -> bool:
+    return not label.values and label.pattern is None
 
 
 def _label(label: Label | None) -> str:
     if label is None:
         return "left out"
-    values = label.pattern.pattern if label.pattern else ", ".join(sorted(label.values)) or "anything"
+    values = f"pattern {label.pattern.pattern}" if label.pattern else ", ".join(sorted(label.values))
+    values = values or "anything"
     if label.treatment is Treatment.KEEP:
         return values
-    return f"{HANDLINGS[label.treatment]} ({label.what}): {values}"
+    return f"{HANDLINGS[label.treatment]} ({label.what or 'no class'}): {values}"
 
 
-def _handlings(layers: Layers) -> dict[str, Handling]:
-    found: dict[str, Handling] = {}
-    for layer in (*layers.exceptions, *layers.said()):
-        for entry in getattr(layer.rules, "fields", None) or ():
-            found.setdefault(entry.path or f"headers.{entry.header}", entry.handling)
-    return found
+def _treated(rules: Iterable[FieldRule]) -> dict[str, Treatment]:
+    """Give what becomes of each place: a stricter bound, and an exception, count."""
+    by_place: dict[str, list[FieldRule]] = defaultdict(list)
+    for rule in rules:
+        by_place[rule.place].append(rule)
+    return {place: strictest(same).treatment for place, same in by_place.items()}
 
 
 def _fields(
-    was: Mapping[str, Handling], becomes: Mapping[str, Handling]
+    was: Mapping[str, Treatment], becomes: Mapping[str, Treatment]
 ) -> Iterator[tuple[str, str, str, Effect]]:
     for place in sorted({*was, *becomes}):
         old, new = was.get(place), becomes.get(place)
         if old is new:
             continue
         # To keep a value declares it, and is so laxer than to say nothing; all else is stricter than that.
-        said_nothing = _HANDLINGS.index(Handling.KEEP) + 0.5
-        strictness = [said_nothing if each is None else _HANDLINGS.index(each) for each in (old, new)]
+        said_nothing = _RANKS.index(Treatment.KEEP) + 0.5
+        strictness = [said_nothing if each is None else _RANKS.index(each) for each in (old, new)]
         effect = Effect.STRICTER if strictness[1] > strictness[0] else Effect.LAXER
-        yield f"fields.{place}", str(old or "nothing"), str(new or "nothing"), effect
+        yield f"fields.{place}", _handling(old), _handling(new), effect
+
+
+def _handling(treatment: Treatment | None) -> str:
+    return "nothing" if treatment is None else HANDLINGS[treatment]
 
 
 def _payloads(was: Payload | None, becomes: Payload | None) -> Iterator[tuple[str, str, str, Effect]]:

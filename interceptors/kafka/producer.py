@@ -102,7 +102,7 @@ class TracedProducer(Delegate):
         send = partial(method, topic, value, key, partition, timestamp_ms)
         if sending.envelope is None:
             return await self._sent([sending], send, bare)
-        return await self._sent([sending], send, [*bare, (HEADER_NAME, sending.envelope)], lambda: bare)
+        return await self._sent([sending], send, [*bare, (HEADER_NAME, sending.envelope)], bare.copy)
 
     async def send_and_wait(  # noqa: PLR0917 - aiokafka's signature
         self,
@@ -222,8 +222,7 @@ class TracedProducer(Delegate):
             raise
         given = sent if bare is None else sent.get_loop().create_future()
         self._unsettled.add(sent)
-        resend = None if bare is None else partial(self._resend, send, bare)
-        sent.add_done_callback(partial(self._settle, sendings, given, resend))
+        sent.add_done_callback(partial(self._settle, sendings, given, send, bare))
         return given
 
     async def _send_bare(self, send: _Send, bare: Callable[[], Any]) -> asyncio.Future[Any]:
@@ -238,17 +237,18 @@ class TracedProducer(Delegate):
         self,
         sendings: Sequence[OpenSpan],
         given: asyncio.Future[Any],
-        resend: Callable[[], Coroutine[Any, Any, Any]] | None,
+        send: _Send,
+        bare: Callable[[], Any] | None,
         sent: asyncio.Future[Any],
     ) -> None:
         """Take note of what became of a message, and pass it on to the future that the caller has."""
         self._unsettled.discard(sent)
         self._again.discard(sent)
         error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
-        if resend is not None and isinstance(error, MessageSizeTooLargeError):
-            again = sent.get_loop().create_task(resend())
+        if bare is not None and isinstance(error, MessageSizeTooLargeError):
+            again = sent.get_loop().create_task(self._resend(send, bare))
             self._again.add(again)
-            again.add_done_callback(partial(self._settle, sendings, given, None))
+            again.add_done_callback(partial(self._settle, sendings, given, send, None))
             return
         metadata = sent.result() if error is None else None
         for sending in sendings:

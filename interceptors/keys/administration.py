@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,7 +137,8 @@ class KeyAdministration:
                     f"make one: interceptors keys token-root {tenant}"
                 )
                 raise ConfigurationError(msg)
-            former = self.file_of(service)
+            # Else the one that could not be emptied as its grants ended.
+            former = self.file_of(service) or store.unwritten().get(service)
             where = self._place(service, file)
             mine = store.file.grants_of(service)
             values = {
@@ -370,17 +370,18 @@ class KeyAdministration:
         return sorted(set(self._store.files(None if tenant is None else [tenant]).values()))
 
     def _place(self, service: str, file: Path) -> str:
-        """Give a service's key file as a grant notes it, so that it goes where the roots' file goes."""
+        """Give a service's key file as a grant notes it."""
         store = self._store
-        where = os.path.relpath(file, store.path.parent)
-        if Path(file).resolve() == store.path.resolve():
+        target = Path(file).resolve()
+        if target == store.path.resolve():
             msg = f"{file}: holds the roots, which a service must not have; give the service another file"
             raise ConfigurationError(msg)
         for other in store.file.grants:
-            if other.file == where and other.service != service:
+            # What a link leads to is what is written.
+            if other.service != service and (store.path.parent / other.file).resolve() == target:
                 msg = f"{file}: holds the keys of {other.service!r}; give each service a file of its own"
                 raise ConfigurationError(msg)
-        return where
+        return store.place(file)
 
     def _add_root(self, tenant: str, **fields: object) -> None:
         root = self._store.new(RootEntry, tenant=tenant, **fields)

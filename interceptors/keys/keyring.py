@@ -32,6 +32,18 @@ _NONE: frozenset[bytes] = frozenset()
 _REMEMBERED_UNKNOWN = 4096
 
 
+class _Asking(threading.local):
+    """Whether this thread is asking a provider.
+
+    What a provider sends meanwhile, by a client that is traced, must not have it asked again: without end.
+    """
+
+    now = False
+
+
+_asking = _Asking()
+
+
 class Keyring:
     """Caches what a provider gives.
 
@@ -61,7 +73,9 @@ class Keyring:
 
     def wants_sealer(self, tenant: str, now: int) -> bool:
         """Tell whether `sealer` would ask the provider, and so may block."""
-        return tenant not in self._sealers and now >= (self._no_sealer_until.get(tenant) or 0)
+        if tenant in self._sealers or _asking.now:
+            return False
+        return now >= (self._no_sealer_until.get(tenant) or 0)
 
     def sealer(self, tenant: str, now: int) -> Sealer | None:
         """Give the sealer of this service for a tenant.
@@ -73,7 +87,8 @@ class Keyring:
             now: milliseconds since the epoch.
 
         Returns:
-            The sealer, or None where its key can't be had, is revoked, or could not be had a moment ago.
+            The sealer, or None where its key can't be had, is revoked, could not be had a moment ago, or is
+            being asked for by this thread.
         """
         found = self._sealers.get(tenant)
         if found is not None or not self.wants_sealer(tenant, now):
@@ -106,10 +121,13 @@ class Keyring:
             now: milliseconds since the epoch.
 
         Returns:
-            False where it is held, revoked, was not to be had a moment ago, or too many others were not.
+            False where it is held, revoked, was not to be had a moment ago, or too many others were not; and
+            where it is a provider that asks.
         """
         keys = self.keys
         if kid in keys.held or kid in keys.revoked or now < (self._unknown_until.get(kid) or 0):
+            return False
+        if _asking.now:
             return False
         if not 0 <= now - self._misses_since < 1000:  # noqa: PLR2004 - a second
             self._misses_since, self._misses = now, 0
@@ -213,6 +231,7 @@ class Keyring:
 
 def _ask(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a provider, or use what it gave: any fault of it costs a trace at most, and nothing foreign."""
+    _asking.now = True
     try:
         return call(*args, **kwargs)
     except KeyProviderError:
@@ -220,3 +239,5 @@ def _ask(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     except Exception as error:  # noqa: BLE001 - see above
         msg = f"the key provider failed with {type(error).__name__}"
         raise KeyProviderError(msg, problem=KeyProblem.UNREACHABLE) from None
+    finally:
+        _asking.now = False

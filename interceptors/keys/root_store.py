@@ -49,8 +49,8 @@ class RootStore:
         """Read the file, where there is one.
 
         Args:
-            path: where the roots lie, or are to lie. Of a symbolic link, all that follows is about the file
-                that it leads to: what grants say of places, and the folder that is locked.
+            path: where the roots lie, or are to lie. Of a symbolic link, or one on the way, all that follows
+                is about the file that it leads to: what grants say of places, and the folder that is locked.
             wrappers: gives what wraps keys, by its URI.
             audit: where each change is recorded before it is made.
             clock: seconds since the epoch.
@@ -59,7 +59,7 @@ class RootStore:
             ConfigurationError: the file is readable by others, or does not hold.
         """
         try:
-            self.path = followed(Path(path))
+            self.path = _unlinked(followed(Path(path)))
         except OSError as error:
             msg = f"{path}: not used ({error.strerror}); name the file itself"
             raise ConfigurationError(msg) from None
@@ -70,6 +70,10 @@ class RootStore:
         self._unwrapped: dict[str, bytes] = {}
         self._locked = False
         self.file = self._read()
+
+    def place(self, file: Path) -> str:
+        """Give where a key file lies as the roots' file notes it, so that it goes where that file goes."""
+        return os.path.relpath(_unlinked(file), self.path.parent)
 
     def now(self) -> int:
         """Give the time, in seconds since the epoch."""
@@ -115,7 +119,7 @@ class RootStore:
             ConfigurationError: it can't be written; then nothing has changed.
         """
         if files:
-            places = {service: os.path.relpath(file, self.path.parent) for service, file in files.items()}
+            places = {service: self.place(file) for service, file in files.items()}
             changes["unwritten"] = self.file.unwritten | places
         self.put(self.file.model_copy(update=changes))
 
@@ -328,6 +332,12 @@ class RootStore:
         except OSError:  # its folder can't be looked into: not to be taken for a file that is not there
             there = True
         return read_key_file(self.path, RootFile) if there else RootFile()
+
+
+def _unlinked(path: Path) -> Path:
+    """Give a path without links on the way to it: what `..` leads out of behind a link is another folder."""
+    folder = os.path.realpath(path.parent)
+    return path if folder == os.path.abspath(path.parent) else Path(folder, path.name)  # noqa: PTH100 - no link is to be followed
 
 
 def _lock(folder: int, path: Path) -> None:

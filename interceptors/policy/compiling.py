@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from interceptors.policy.document import PolicyDocument
+    from interceptors.policy.field_rules import FieldRule
     from interceptors.policy.labels import Label, LabelEntry
     from interceptors.policy.payload import Payload
     from interceptors.policy.resolution import Settled
@@ -146,6 +147,10 @@ class Compiler:
     def payload(self, layers: Layers) -> Payload | None:
         """Compile what is said of payloads and fields; None where nothing is to be done."""
         return self._payloads.compile(layers)
+
+    def fields(self, layers: Layers) -> list[FieldRule]:
+        """Give the rules of all fields, those of exceptions behind the others."""
+        return self._payloads.fields(layers)
 
     def labels(self, layers: Layers) -> list[Label]:
         """Give the rules of all labels that are named, those that don't travel as well."""

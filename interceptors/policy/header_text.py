@@ -58,7 +58,11 @@ class HeaderText:
         self._leaves: list[tuple[int, bytes, bytes]] = []
         parts: list[bytes] = []
         for number, (name, value) in enumerate(headers):
-            for leaf_name, leaf in _leaves(name, value, _DEPTH):
+            if value is None:  # most headers of Celery's
+                continue
+            data = leaf_bytes(value)
+            leaves = _leaves(name, value, _DEPTH) if data is None else ((name, data),)
+            for leaf_name, leaf in leaves:
                 written = to_bytes(leaf_name) or b"?"
                 self._leaves.append((number, written, leaf))
                 parts += (written, b": ", leaf, b"\n")
@@ -132,10 +136,10 @@ class HeaderText:
 
 def to_bytes(value: object) -> bytes | None:
     """Give the bytes of bytes or a text; None for anything else."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
     if isinstance(value, bytes):
         return value
-    if isinstance(value, str):
-        return value.encode(errors="surrogatepass")
     if isinstance(value, (bytearray, memoryview)):
         try:
             return bytes(value)
@@ -159,6 +163,8 @@ def _part(name: object) -> str:
 
 def leaf_bytes(value: object) -> bytes | None:
     """Give what is scanned of a value that holds no others; None for anything else."""
+    if type(value) is str:  # nearly always
+        return to_bytes(value)
     if type(value) in (float, Decimal) or (type(value) is int and value.bit_length() <= _LONGEST):
         return str(value).encode()
     return to_bytes(value)

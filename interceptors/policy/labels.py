@@ -133,13 +133,20 @@ class Label:
             tokenize: see `Labels.admitted`.
         """
         if self.treatment is Treatment.KEEP:
-            return value if self._allows(value, _LONGEST_VALUE) else None
+            return value if self.takes(value) else None
         if self._stands_for_one(value):
             return value
-        if tokenize is None or not self._allows(value, _LONGEST_REPLACED):
+        if tokenize is None or not self.takes(value):
             return None
         token = tokenize(self.domain, self.class_, value.encode()) if self._tokenized else None
         return REDACTED if token is None else str(token)
+
+    def takes(self, value: str) -> bool:
+        """Tell whether a value may be one of this label's."""
+        longest = _LONGEST_VALUE if self.treatment is Treatment.KEEP else _LONGEST_REPLACED
+        if self.values:
+            return value in self.values
+        return _fits(value, longest) and (self.pattern is None or self.pattern.fullmatch(value) is not None)
 
     @property
     def _tokenized(self) -> bool:
@@ -156,11 +163,6 @@ class Label:
         except ValueError:
             return False
         return True
-
-    def _allows(self, value: str, longest: int) -> bool:
-        if self.values:
-            return value in self.values
-        return _fits(value, longest) and (self.pattern is None or self.pattern.fullmatch(value) is not None)
 
 
 @dataclass(frozen=True, slots=True)

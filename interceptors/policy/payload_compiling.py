@@ -159,6 +159,19 @@ class PayloadCompiler:
             )
         return rules
 
+    def fields(self, layers: Layers) -> list[FieldRule]:
+        """Give the rules of one channel's fields, held to the bounds: its own, else the default's.
+
+        Those of exceptions are behind them.
+
+        Args:
+            layers: all that speaks of the channel.
+
+        Raises:
+            PolicyError: a class that there is not.
+        """
+        return self._fields(layers, self._bounded(layers))
+
     def inspector(self, layers: Layers) -> Inspector:
         """Give what looks for all that is asked for: one and the same for channels that ask for the same."""
         settled = settled_payload(layers)

@@ -171,8 +171,8 @@ class _Screening(NamedTuple):
         named = self._named(message)
         # Apart from the headers: else what a key is taken for would depend on what stands there, and on
         # whether that is remembered.
-        key = HeaderText((), message.key)
-        if not key.text:
+        key = HeaderText((), message.key) if message.key else None
+        if key is None or not key.text:
             return named
         found, _, unscanned = self._looked(key)
         if not found and unscanned is None:

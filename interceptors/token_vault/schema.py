@@ -26,6 +26,7 @@ _STEPS = (
         "CREATE TABLE vault_rates (caller TEXT PRIMARY KEY, due BIGINT NOT NULL)",
     ),
     (
+        "DELETE FROM vault_rates",  # anybody who had ever asked, under whatever name
         "ALTER TABLE vault_rates ADD COLUMN refused BIGINT NOT NULL DEFAULT 0",
         "CREATE TABLE vault_domains (domain TEXT PRIMARY KEY, form TEXT NOT NULL)",
         "CREATE INDEX vault_aliases_former ON vault_aliases (former)",

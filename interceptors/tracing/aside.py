@@ -32,6 +32,11 @@ class Aside:
         thread = self._thread
         return thread is not None and thread.is_alive()
 
+    @property
+    def here(self) -> bool:
+        """Whether it is this thread that does it, so that to wait for it would be in vain."""
+        return self._thread is threading.current_thread()
+
     def start(self, patience: float = 0.0) -> bool:
         """Have it done, where it is not under way.
 
@@ -61,6 +66,17 @@ class Aside:
         thread = self._thread
         if thread is not None and thread.is_alive():
             thread.join(max(timeout, 0))
+
+    def claim(self) -> None:
+        """Count as busy, for `do` in this thread: where no other is to be had."""
+        self._thread = threading.current_thread()
+
+    def do(self) -> None:
+        """Do it in this thread, which has claimed it."""
+        try:
+            self._do()
+        finally:
+            self._thread = None
 
     def _do(self) -> None:
         try:

@@ -49,25 +49,33 @@ class Looking:
         self.looked = clock()
         self._keys = _Look(lambda: keyring.refresh(), "interceptors-keys", clock, self._note)  # noqa: PLW0108 - as it is then
         self._policy = _Look(governing.look, "interceptors-policy", clock, self._note)
+        self._parts = self._keys, self._policy
         self._clock = clock
         self._beginning = threading.Lock()
         self._ended = False
 
     def is_overdue(self, now: int) -> bool:
-        """Tell whether a message has to wait for `look`: the last one is too long ago.
+        """Tell whether a message has to wait for `look`: the last one is too long ago. After `end`, none has.
 
         Args:
             now: nanoseconds since the epoch; earlier than the last look where the clock was set back.
         """
-        return not 0 <= now - self.looked < OVERDUE_NS
+        return not (0 <= now - self.looked < OVERDUE_NS or self._ended)
 
     def keep(self) -> None:
-        """Look, as the background thread does once a second. It doesn't wait for what hangs."""
+        """Look, as the background thread does once a second.
+
+        It waits for the keys for `PATIENCE_S` at the most, and for the policy not at all. Where no thread is
+        to be had, it looks itself, and does wait.
+        """
         if self._ended:
             return
-        with self._beginning:
-            self._keys.begin()
-            self._policy.begin()
+        for part in self._parts:
+            with self._beginning:
+                if part.begin():
+                    continue
+                part.claim()
+            part.do()
         self._keys.wait(PATIENCE_S)
 
     def look(self, then: Callable[[], object]) -> None:
@@ -79,13 +87,10 @@ class Looking:
         Args:
             then: what is to be done, whatever came of the look.
         """
-        if self._ended:
-            self.looked = self._clock()
-        else:
-            patience = ON_LOOP_S if _on_loop() else PATIENCE_S
-            for part in self._begun():
-                part.wait(patience)
-                part.give_up()
+        patience = ON_LOOP_S if _on_loop() else PATIENCE_S
+        for part in self._begun(patience):
+            part.wait(patience)
+            part.give_up()
         then()
 
     def end(self) -> None:
@@ -96,13 +101,23 @@ class Looking:
         """Go on in a child after a fork, where another thread may have held the lock."""
         self._beginning = threading.Lock()
 
-    def _begun(self) -> list[_Look]:
-        """Begin what is overdue; another message may have looked meanwhile."""
-        with self._beginning:
+    def _begun(self, patience: float) -> list[_Look]:
+        """Begin what is overdue, and give what to wait for; another message may have looked meanwhile."""
+        # What a look itself sends, as over HTTP with the propagator `sealed`, would wait for its own end.
+        if self._ended or any(part.here for part in self._parts):
+            return []
+        beginning = self._beginning
+        # This thread may hold it itself: a signal handler may send a message, and what is garbage collected.
+        if not beginning.acquire(timeout=patience):
+            return []
+        try:
             now = self._clock()
-            overdue = [part for part in (self._keys, self._policy) if not 0 <= now - part.looked < OVERDUE_NS]
+            overdue = [part for part in self._parts if not 0 <= now - part.looked < OVERDUE_NS]
             for part in overdue:
-                part.begin()
+                if not part.begin():
+                    part.over()  # no thread is to be had, and none will be for the next message
+        finally:
+            beginning.release()
         return overdue
 
     def _note(self) -> None:
@@ -119,16 +134,24 @@ class _Look:
         self._work = work
         self._clock = clock
         self._note = note
-        self._aside = Aside(self._do, name)
+        self._aside = Aside(self._look, name)
         self._since = time.monotonic()
 
-    def begin(self) -> None:
-        """Look, where that is not under way."""
+    @property
+    def here(self) -> bool:
+        """Whether it is this thread that looks."""
+        return self._aside.here
+
+    def begin(self) -> bool:
+        """Look, in a thread of its own, where that is not under way.
+
+        Returns:
+            Whether it is under way now: no thread may be to be had.
+        """
         if self._aside.busy:
-            return
+            return True
         self._since = time.monotonic()
-        if not self._aside.start():  # no thread is to be had, and none will be for the next message
-            self._over()
+        return self._aside.start()
 
     def wait(self, patience: float) -> None:
         """Wait until it is over, for so many seconds from its beginning at the most."""
@@ -137,17 +160,26 @@ class _Look:
     def give_up(self) -> None:
         """Let a look that hangs count as made, until the next one is due."""
         if self._aside.busy and time.monotonic() - self._since >= PATIENCE_S:
-            self._over()
+            self.over()
 
-    def _do(self) -> None:
+    def claim(self) -> None:
+        """Count as under way in this thread, which then calls `do`."""
+        self._aside.claim()
+
+    def do(self) -> None:
+        """Look in this thread."""
+        self._aside.do()
+
+    def over(self) -> None:
+        """Count as looked at now."""
+        self.looked = self._clock()
+        self._note()
+
+    def _look(self) -> None:
         try:
             self._work()
         finally:  # one that fails would fail for the next message, too
-            self._over()
-
-    def _over(self) -> None:
-        self.looked = self._clock()
-        self._note()
+            self.over()
 
 
 def _on_loop() -> bool:

@@ -60,6 +60,7 @@ class Receiver:
         """
         self._labelling = labelling
         self._recorder = recorder
+        self._end = recorder.end  # bound once: each span keeps it
         self._tenant = tenant
         self._in_force = in_force
         self._keyring = keyring
@@ -124,12 +125,12 @@ class Receiver:
     def process(self, system: str, receipt: Receipt, group: str | None) -> Processing:
         """Open the processing of a message; see `Tracing.process`."""
         if not receipt.traced:
-            return Processing(None, None, self._recorder.end)
+            return Processing(None, None, self._end)
         origin = Origin(receipt.tenant or self._tenant, receipt.parent)
         context = child_of(origin.parent, receipt.channel.samples)
         span = self._recorder.processing(system, receipt, context, origin, group)
         current = Current(origin.tenant, context, origin.parent or context, receipt.labels)
-        return Processing(span, current, self._recorder.end)
+        return Processing(span, current, self._end)
 
     def settle(
         self, operation: Operation, system: str, receipt: Receipt, processing: Processing | None
@@ -140,7 +141,7 @@ class Receiver:
         if receipt.traced:
             origin = Origin(receipt.tenant or self._tenant, above)
             span = self._recorder.settling(operation, system, receipt, origin)
-        return OpenSpan(span, self._recorder.end)
+        return OpenSpan(span, self._end)
 
     def _is_news(self, channel: str, answer: str) -> bool:
         if self._said.get((channel, answer)) is not None:

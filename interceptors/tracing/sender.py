@@ -56,6 +56,7 @@ class Sender:
         self._in_force = in_force
         self._sealing = sealing
         self._recorder = recorder
+        self._end = recorder.end  # bound once: each span keeps it
         self._labelling = labelling
         self._clock = clock
         self._tenant = tenant
@@ -84,7 +85,7 @@ class Sender:
         if outgoing.traced:
             span = self._recorder.sending(Operation.SEND, message.system, channel, context, origin, started)
             self._say_more(span, outgoing)
-        sending = Sending(outgoing, span, self._recorder.end)
+        sending = Sending(outgoing, span, self._end)
         if outgoing.screened is not None:
             refuse_blocked([outgoing], [sending])
         return sending
@@ -126,10 +127,10 @@ class Sender:
             )
             if created is not None:
                 self._say_more(created, outgoing)
-                self._recorder.end(created, None)
+                self._end(created, None)
                 group.created.append(context)
         spans = [self._batch_span(group, started) for group in groups.values() if group.created]
-        sendings = [OpenSpan(span, self._recorder.end) for span in spans]
+        sendings = [OpenSpan(span, self._end) for span in spans]
         refuse_blocked(batch, sendings)
         return batch, sendings
 

@@ -503,6 +503,22 @@ def test_each_verb_is_recorded_beside_the_roots_or_where_it_says(
     assert [record["action"] for record in recorded(granted)[5:]] == ["keys.signing-key"]
 
 
+def test_roots_behind_a_link_have_one_log_and_name_key_files_as_they_are_reached_from_here(
+    granted: Path, invoke: Callable[..., Result]
+) -> None:
+    (granted / "far" / "desk").mkdir(parents=True)
+    (granted / "far" / "desk" / "mine.json").symlink_to(granted / "roots.json")
+    link = ["--roots", "far/desk/mine.json"]
+    assert invoke("keys", "rotate", "acme", *link).exit_code == 0
+    assert [record["action"] for record in recorded(granted)[5:]] == ["keys.rotate"]
+    assert not list((granted / "far").rglob("audit.jsonl"))
+
+    result = invoke("keys", "revoke", "--service", "billing", "--reason", "a shell was found", *link)
+    (again,) = [line for line in result.stdout.splitlines() if "may have keys again" in line]
+    assert invoke(*shlex.split(again.partition("after that: ")[2])[1:]).exit_code == 0
+    assert keys_in(granted / "keys" / "billing.json") != []
+
+
 def test_a_signing_key_is_recorded_by_its_id_where_there_is_a_log(
     folder: Path, invoke: Callable[..., Result]
 ) -> None:

@@ -181,6 +181,24 @@ def test_who_signs_what_is_recorded_before(files: Path, invoke: Callable[..., Re
     assert (files / "log" / "audit.jsonl.checkpoint").exists()
 
 
+def test_who_may_sign_is_recorded_before(files: Path, invoke: Callable[..., Result]) -> None:
+    words = ["--policy", "privacy.pub", "--policy", "security.pub", "--deployment", "release.pub"]
+    assert invoke("policy", "trust", *words, "--audit", "audit.jsonl").exit_code == 0
+
+    (line,) = (files / "audit.jsonl").read_text().splitlines()
+    kids = [SigningKey(bytes([number]) * 32).public.id for number in range(3)]
+    record = json.loads(line)
+    assert (record["action"], record["details"]) == (
+        "policy.trust",
+        {"file": "trust.yaml", "threshold": 2, "policy": kids[:2], "deployment": kids[2:]},
+    )
+    (files / "audit.jsonl").unlink()
+    (files / "audit.jsonl").mkdir()
+    refused = invoke("policy", "trust", *words, "--audit", "audit.jsonl", "--out", "other.yaml")
+    assert "nothing is done without a record of it" in refused.stderr
+    assert not (files / "other.yaml").exists()
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["named", "beside-the-roots"])
 def test_what_can_not_be_recorded_is_not_signed(
     files: Path, invoke: Callable[..., Result], *, named: bool

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import itertools
 import pickle
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -302,6 +304,20 @@ def test_who_has_inherited_a_scope_keeps_it_when_it_is_left_where_it_was_entered
 
     assert (current(), current_tenant()) == (None, None)
     assert (inherited.run(current), inherited.run(current_tenant)) == (CONTEXT, "acme")
+
+
+def test_a_scope_that_was_left_leaves_nothing_to_the_garbage_collector() -> None:
+    gc.disable()  # so that it is the scope's doing, and not that of a collection that came just then
+    try:
+        scope = Scope("acme", CONTEXT)
+        ours = weakref.ref(otel_context.get_current())
+        assert ours() is not None
+
+        scope.leave()
+
+        assert ours() is None
+    finally:
+        gc.enable()
 
 
 def test_leaving_in_another_context_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +74,55 @@ def test_another_users_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(PermissionError, match="another user has made"):
         replace_file(link, b"new")
     assert target.read_bytes() == b"old"
+
+
+def test_another_users_link_behind_ones_own_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = tmp_path / "others"
+    (tmp_path / "target").write_bytes(b"old")
+    others.symlink_to(tmp_path / "target")
+    (tmp_path / "own").symlink_to(others)
+    real = type(tmp_path).lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        """Give what is of another user, whoever runs this."""
+        found = list(real(path))
+        found[stat.ST_UID] = os.geteuid() if path != others else os.geteuid() + 1
+        return os.stat_result(found)
+
+    monkeypatch.setattr(type(tmp_path), "lstat", lstat)
+    with pytest.raises(PermissionError, match="another user has made"):
+        replace_file(tmp_path / "own", b"new")
+    assert (tmp_path / "target").read_bytes() == b"old"
+
+
+def test_links_that_lead_in_a_circle_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "first").symlink_to("second")
+    (tmp_path / "second").symlink_to("first")
+    with pytest.raises(OSError, match="symbolic links") as caught:
+        replace_file(tmp_path / "first", b"new")
+    assert caught.value.errno == errno.ELOOP
+    assert (tmp_path / "first").is_symlink()
+
+
+def test_dots_behind_a_link_lead_out_of_what_it_leads_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "place" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("place/inner")
+    made: list[str] = []
+    real = tempfile.mkstemp
+
+    def mkstemp(dir: str, prefix: str) -> tuple[int, str]:  # noqa: A002 - the library's name
+        handle, name = real(dir=dir, prefix=prefix)
+        made.append(name)
+        return handle, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    replace_file(tmp_path / "link" / ".." / "file", b"new")
+    assert (tmp_path / "place" / "file").read_bytes() == b"new"
+    assert [os.path.dirname(name) for name in made] == [str(tmp_path / "place")]  # noqa: PTH120 - texts
 
 
 @pytest.mark.parametrize("name", ["file", "none", "none/file", "nul\0"])

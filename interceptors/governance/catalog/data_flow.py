@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from interceptors.policy.document import PolicyDocument
-    from interceptors.policy.labels import Label
     from interceptors.policy.payload import Payload
     from interceptors.policy.resolution import Layers
     from interceptors.tracing import Configuration
@@ -144,7 +143,7 @@ def catalog_of(
                 leaks=tuple(_leaks(settled, payload, layers)),
             )
         )
-        data += _rows(name, layers, payload, compiler.labels(layers))
+        data += _rows(name, layers, compiler)
     return Catalog(
         environment,
         tuple(flows),
@@ -174,19 +173,15 @@ def _leaks(settled: dict[str, object], payload: Payload | None, layers: Layers) 
         yield Leak("excepted", layer.why)
 
 
-def _rows(
-    channel: str, layers: Layers, payload: Payload | None, labels: Iterable[Label]
-) -> Iterator[DataRow]:
+def _rows(channel: str, layers: Layers, compiler: Compiler) -> Iterator[DataRow]:
     said = next((layer for layer in layers.said() if layer.rules.fields), layers.default)
     fields = [entry for layer in (said, *layers.exceptions) for entry in layer.rules.fields]
-    # As they are held to the bounds, in the same order; where there is no payload, all are kept.
-    rules = [None] * len(fields) if payload is None else payload.fields.rules
-    for entry, rule in zip(fields, rules, strict=True):
-        handling = str(entry.handling) if rule is None else HANDLINGS[rule.treatment]
+    # As they are held to the bounds, in the same order.
+    for entry, rule in zip(fields, compiler.fields(layers), strict=True):
         place = entry.path or f"header {entry.header}"
-        yield _row((channel, place), entry.what, handling, entry, layers)
+        yield _row((channel, place), entry.what, HANDLINGS[rule.treatment], entry, layers)
     entries = labels_of(layers)
-    for label in labels:
+    for label in compiler.labels(layers):
         handling = HANDLINGS[label.treatment]
         yield _row((channel, f"label {label.name}"), label.what, handling, entries[label.name], layers)
     for layer in (*layers.said()[:1], *layers.exceptions):

@@ -71,7 +71,7 @@ METADATA = Rule(
     "task-metadata-kept",
     Severity.ERROR,
     "the arguments of tasks in clear beside them",
-    "Celery puts texts of all arguments into headers and events, which no payload rule redacts.",
+    "Celery puts texts of all arguments into headers and events, whatever those hold.",
     "leave `task_metadata` out",
 )
 UNSCANNED = Rule(

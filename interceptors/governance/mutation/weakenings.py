@@ -137,7 +137,7 @@ def _is_dropped(place: _Place) -> bool:
 
 
 def _changes(place: _Place) -> Iterator[_Change]:
-    for changes in (_weaker_words, _other_values, _taken_out, _put_in):
+    for changes in (_weaker_words, _kept_labels, _other_values, _taken_out, _put_in):
         yield from changes(place)
 
 
@@ -148,6 +148,19 @@ def _weaker_words(place: _Place) -> Iterator[_Change]:
     if words is not None and isinstance(value, yaml.ScalarNode):
         for weaker in words.get(value.value.lower(), ()):
             yield f"{value.value} → {weaker}", replaced(value, weaker)
+
+
+def _kept_labels(place: _Place) -> Iterator[_Change]:
+    """Let a label's values travel themselves: those that it may have, else any."""
+    value = place.value
+    if place.key.value != "handling" or place.path[-2:-1] != ("labels",):
+        return
+    if isinstance(value, yaml.ScalarNode) and value.value in ("redact", "tokenize"):
+        if any(key.value in ("pattern", "values") for key, _ in place.parent.value):
+            yield f"{value.value} → keep", replaced(value, "keep")
+        else:
+            between = ", " if place.parent.flow_style else "\n" + " " * place.key.start_mark.column
+            yield f"{value.value} → keep, any text", replaced(value, f"keep{between}pattern: {_ANY_LABEL}")
 
 
 def _other_values(place: _Place) -> Iterator[_Change]:

@@ -61,7 +61,32 @@ def test_a_policy_does_not_differ_from_itself() -> None:
         (
             {"labels": {"plan": {"values": ["a"]}}},
             {"labels": {"plan": {"pattern": "[a-z]{1,3}"}}},
-            ("labels.plan", "a", "[a-z]{1,3}", LAXER),
+            ("labels.plan", "a", "pattern [a-z]{1,3}", LAXER),
+        ),
+        (  # the same characters, and another meaning
+            {"labels": {"plan": {"values": ["[a-z]{1,3}"]}}},
+            {"labels": {"plan": {"pattern": "[a-z]{1,3}"}}},
+            ("labels.plan", "[a-z]{1,3}", "pattern [a-z]{1,3}", LAXER),
+        ),
+        (
+            {"labels": {"plan": {"pattern": "[a-z]{1,3}"}}},
+            {"labels": {"plan": {"values": ["a", "b"]}}},
+            ("labels.plan", "pattern [a-z]{1,3}", "a, b", STRICTER),
+        ),
+        (
+            {"labels": {"plan": {"pattern": "[a-z]{1,3}"}}},
+            {"labels": {"plan": {"values": ["a", "four"]}}},
+            ("labels.plan", "pattern [a-z]{1,3}", "a, four", LAXER),
+        ),
+        (
+            {"labels": {"plan": {"class": "x", "handling": "tokenize"}}},
+            {"labels": {"plan": {"class": "x", "handling": "tokenize", "pattern": "c-[0-9]{1,9}"}}},
+            ("labels.plan", "tokenize (x): anything", "tokenize (x): pattern c-[0-9]{1,9}", STRICTER),
+        ),
+        (
+            {"labels": {"plan": {"values": ["a"], "handling": "redact"}}},
+            {"labels": {"plan": {"handling": "redact"}}},
+            ("labels.plan", "redact (no class): a", "redact (no class): anything", NEITHER),
         ),
         (
             {"labels": {"plan": {"values": ["a"]}}},
@@ -146,6 +171,40 @@ def test_what_becomes_of_a_field(old: str | None, new: str | None, effect: Effec
 
     found = [change for change in diff(document(old), document(new)) if change.key.startswith("fields.")]
     assert [change[1:5] for change in found] == [("fields.$.to", old or "nothing", new or "nothing", effect)]
+
+
+def fields_of(found: list[Change]) -> list[tuple[str, str, str, Effect]]:
+    return [change[1:5] for change in found if change.key.startswith("fields.")]
+
+
+def test_the_defaults_fields_that_a_channels_own_put_out_of_force_are_shown() -> None:
+    default = {"fields": [{"path": "$.to", "class": "personal.email", "handling": "redact"}]}
+    own = {"header": "X-Trace", "class": "note", "handling": "drop"}
+    found = diff(
+        {"default": default, "channels": [channel()]},
+        {"default": default, "channels": [channel(fields=[own])]},
+    )
+    assert fields_of(found) == [
+        ("fields.$.to", "redact", "nothing", LAXER),
+        ("fields.headers.x-trace", "nothing", "drop", STRICTER),
+    ]
+
+
+def test_a_bound_of_its_class_reaches_a_field() -> None:
+    kept = {"path": "$.to", "class": "personal.email", "handling": "keep"}
+    channels = [channel(payload={}, fields=[kept])]
+    bounded = {"baseline": {"payload": {"actions": {"email": "tokenize"}}}, "channels": channels}
+    assert fields_of(diff({"channels": channels}, bounded)) == [("fields.$.to", "keep", "tokenize", STRICTER)]
+    tokenized = [channel(payload={}, fields=[kept | {"handling": "tokenize"}])]
+    assert fields_of(diff(bounded, bounded | {"channels": tokenized})) == []
+
+
+def test_of_two_rules_of_one_place_an_exceptions_is_shown() -> None:
+    field = {"path": "$.to", "class": "note"}
+    plain = {"channels": [channel(fields=[field | {"handling": "redact"}])]}
+    rules = {"fields": [field | {"handling": "keep"}]}
+    excepted = plain | {"exceptions": [exception() | {"rules": rules}]}
+    assert fields_of(diff(plain, excepted)) == [("fields.$.to", "redact", "keep", LAXER)]
 
 
 def test_many_detectors_with_one_change_are_one_row() -> None:

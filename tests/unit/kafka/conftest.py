@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pytest
@@ -18,6 +18,7 @@ from interceptors.kafka.record import receive, wanted_keys
 from interceptors.keys import MemoryKeys
 from interceptors.message import Message
 from interceptors.spans import MemorySink
+from interceptors.tracing.off_loop import _threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -126,10 +127,13 @@ def consumer_of(billing: Tracing) -> Callable[..., TracedConsumer]:
     return make
 
 
-@pytest.fixture(params=[(threading.Thread, "start"), (asyncio, "to_thread")], ids=lambda place: place[1])
+@pytest.fixture(
+    params=[(threading.Thread, "start"), (ThreadPoolExecutor, "submit")], ids=lambda place: place[1]
+)
 def threadless(request: pytest.FixtureRequest) -> Callable[[], AbstractContextManager[None]]:
-    """Opens a block in which no thread is to be had."""
+    """Opens a block in which no thread is to be had: there are too many, or the interpreter is ending."""
     owner, name = request.param
+    _threads.begin()  # else one that idles would do it
 
     def refuse(*_: object) -> NoReturn:
         raise RuntimeError("can't start new thread")

@@ -366,6 +366,50 @@ def test_the_roots_may_lie_behind_a_link(tmp_path: Path) -> None:
     assert [file.resolve() for file in other.files()] == [tmp_path / "checkout.json"]
 
 
+def test_the_folder_of_the_roots_may_be_a_link(tmp_path: Path) -> None:
+    """What `..` leads out of is what the link leads to: a rotation is to reach the file that was granted."""
+    (tmp_path / "disk" / "admin").mkdir(parents=True)
+    (tmp_path / "services").mkdir()
+    (tmp_path / "admin").symlink_to("disk/admin")
+    path = tmp_path / "services" / "checkout.json"
+    administration = KeyAdministration(tmp_path / "admin" / "roots.json")
+    administration.root("acme")
+    administration.grant("checkout", "acme", [], path)
+    administration.grant("search", "acme", [], tmp_path / "admin" / "search.json")
+
+    administration.rotate("acme")
+
+    assert held(path) == {("acme", "checkout", 1, "seal"), ("acme", "checkout", 2, "open")}
+    assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.json")) == [
+        "disk/admin/roots.json",
+        "disk/admin/search.json",
+        "services/checkout.json",
+    ]
+    assert [grant.file for grant in administration.grants("search")] == ["search.json"]
+
+
+def test_a_link_to_another_services_key_file_is_none_of_ones_own(
+    administration: KeyAdministration, path: Path, tmp_path: Path
+) -> None:
+    administration.grant("checkout", "acme", [], path)
+    (tmp_path / "search.json").symlink_to(path.name)
+    with pytest.raises(ConfigurationError, match=r"search\.json: holds the keys of 'checkout'"):
+        administration.grant("search", "acme", [], tmp_path / "search.json")
+    assert {sender for _, sender, *_ in held(path)} == {"checkout"}
+
+
+def test_a_key_file_that_could_not_be_emptied_is_named_where_its_service_gets_another(
+    administration: KeyAdministration, tmp_path: Path
+) -> None:
+    path = tmp_path / "gone" / "checkout.json"
+    administration.grant("checkout", "acme", [], path)
+    path.parent.rename(tmp_path / "elsewhere")
+    path.parent.write_text("no folder any more")
+    with pytest.raises(ConfigurationError, match="can't be written"):
+        administration.withdraw("checkout")
+    assert administration.grant("checkout", "acme", [], tmp_path / "new.json") == path
+
+
 def revoke_any(administration: KeyAdministration) -> None:
     administration.revoke(administration.keys()[0].kid)
 

@@ -454,3 +454,22 @@ def test_a_child_that_is_forked_while_a_change_is_told_looks_for_itself() -> Non
     keyring.refresh()
     assert keyring.keys.revoked == {sealer.key.kid}
     assert keyring.sealer("acme", NOW) is None
+
+
+def test_a_provider_that_needs_the_keyring_itself_is_not_asked_again_meanwhile() -> None:
+    """As one may that asks over HTTP, where requests carry envelopes."""
+    provider = Meddled("checkout")
+    keyring = Keyring(provider)
+    kid = MemoryKeys("billing").sealing_key("acme").kid
+    found: list[object] = []
+
+    def request() -> None:
+        provider.meanwhile = request  # each time that it is asked
+        found.extend((keyring.wants_sealer("acme", NOW), keyring.wants(kid, NOW)))
+        found.append(keyring.sealer("acme", NOW))
+
+    provider.meanwhile = request
+    assert keyring.sealer("acme", NOW) is not None
+    assert found == [False, False, None]
+    assert keyring.wants(kid, NOW)
+    assert keyring.wants_sealer("globex", NOW)

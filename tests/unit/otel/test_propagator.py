@@ -236,6 +236,30 @@ def test_after_a_pause_nothing_is_carried_or_taken_up_under_a_key_that_was_revok
     assert injected(checkout, within(new_root())) == {}
 
 
+def test_a_provider_whose_own_requests_are_instrumented_gives_keys_all_the_same(
+    checkout: Service, service: Services, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key management service is asked over HTTP, and the request carries what the propagator injects."""
+    provider: Any = checkout.tracing._keyring._provider
+    carriers: list[dict[str, Any]] = []
+
+    def asking(method: Callable[..., object]) -> Callable[..., object]:
+        def ask(*arguments: object) -> object:
+            carriers.append(injected(checkout, within(new_root())))
+            return method(*arguments)
+
+        return ask
+
+    service.keys("administration").revoke(provider.sealing_key("globex").kid)  # there is a change to take up
+    for name in ("refresh", "sealing_key", "opening_key"):
+        monkeypatch.setattr(provider, name, asking(getattr(provider, name)))
+    checkout.clock.ahead_s = 10
+
+    assert HEADER_NAME in injected(checkout, within(new_root()))
+    assert carriers == [{}] * 2  # of the look, and for the sealing key
+    assert not [message for message in caplog.messages if "refreshed" in message or "failed" in message]
+
+
 def test_a_key_of_strangers_opens_nothing(checkout: Service, service: Services) -> None:
     stranger = service("stranger", keys=service.foreign_keys("stranger"))
     here = within(None)

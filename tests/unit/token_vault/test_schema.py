@@ -60,7 +60,8 @@ def test_tables_of_the_first_version_become_those_of_now_with_what_is_in_them(
         patched.setattr(schema, "_STEPS", schema._STEPS[:1])
         migrate(database)
     with database.transaction(write=True) as execute:
-        execute("INSERT INTO vault_rates VALUES ('support-desk', 7)")
+        execute("INSERT INTO vault_rates VALUES ('somebody@example.com', 7)")
+        execute("INSERT INTO vault_tenants VALUES ('acme', 1)")
     with pytest.raises(ConfigurationError, match="older version; run: interceptors tokens init"):
         check_schema(database)
 
@@ -68,6 +69,8 @@ def test_tables_of_the_first_version_become_those_of_now_with_what_is_in_them(
 
     check_schema(database)
     with database.transaction(write=False) as execute:
-        assert execute("SELECT caller, due, refused FROM vault_rates") == [("support-desk", 7, 0)]
+        # Anybody who had asked had a row, under whatever name.
+        assert execute("SELECT caller, due, refused FROM vault_rates") == []
+        assert execute("SELECT tenant, version FROM vault_tenants") == [("acme", 1)]
         assert execute("SELECT * FROM vault_domains") == []
     database.close()

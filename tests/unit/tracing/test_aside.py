@@ -79,3 +79,16 @@ def test_where_no_thread_can_be_started_nothing_is_done(monkeypatch: pytest.Monk
     aside = Aside(lambda: None, "work")
     assert not aside.start(DEADLINE)
     assert not aside.busy
+
+
+def test_whoever_has_claimed_it_does_it_in_its_own_thread() -> None:
+    seen: list[tuple[bool, bool]] = []
+    aside = Aside(lambda: seen.append((aside.busy, aside.here)), "work")
+    assert not aside.here
+    aside.claim()
+    assert not aside.start()  # it is under way
+    aside.do()
+    assert seen == [(True, True)]
+    assert (aside.busy, aside.here) == (False, False)
+    assert aside.start(DEADLINE)
+    assert seen[1:] == [(True, True)]

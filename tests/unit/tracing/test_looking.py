@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -38,9 +39,11 @@ class Looked:
         self.gate = threading.Event()
         self.gate.set()
         self.error: Exception | None = None
+        self.sends: Callable[[], None] = lambda: None
 
     def look(self) -> None:
         self.times += 1
+        self.sends()
         if not self.gate.is_set():
             self.hanging.release()
             assert self.gate.wait(DEADLINE)
@@ -106,6 +109,21 @@ def ticks(monkeypatch: pytest.MonkeyPatch) -> Clock:
     ticks = Clock()
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=ticks))
     return ticks
+
+
+@contextlib.contextmanager
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No thread is to be had to look in."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("interceptors-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        yield
 
 
 @pytest.mark.parametrize(
@@ -235,16 +253,43 @@ def test_a_look_that_fails_counts_and_no_message_looks_again_at_once(
 def test_where_no_thread_is_to_be_had_a_message_goes_on(
     looks: Looks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     looks.clock.now += OVERDUE_NS
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+    with no_threads(monkeypatch):
         assert looks.look() == (0, 0)
     assert not looks.overdue()
     looks.clock.now += OVERDUE_NS
     assert looks.look() == (1, 1)
+
+
+def test_where_no_other_thread_is_to_be_had_the_background_thread_looks_itself(
+    looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks.clock.now += OVERDUE_NS
+    with no_threads(monkeypatch):
+        for times in (1, 2):
+            looks.looking.keep()
+            assert looks.times == (times, times)
+    assert not looks.overdue()
+    looks.looking.keep()
+    looks.settle()
+    assert looks.times == (3, 3)
+
+
+def test_a_look_that_the_background_thread_makes_itself_is_not_made_twice(
+    looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.0)
+    looks.clock.now += OVERDUE_NS
+    looks.keys.gate.clear()
+    keeping = threading.Thread(target=looks.looking.keep)
+    with no_threads(monkeypatch):
+        keeping.start()
+        assert looks.keys.hanging.acquire(timeout=DEADLINE)
+    assert looks.look()[0] == 1
+    assert not looks.overdue()  # given up
+    looks.keys.gate.set()
+    keeping.join(DEADLINE)
+    assert looks.keys.times == 1
 
 
 def test_after_the_end_nothing_is_looked_at(looks: Looks) -> None:
@@ -252,8 +297,33 @@ def test_after_the_end_nothing_is_looked_at(looks: Looks) -> None:
     looks.clock.now += OVERDUE_NS
     looks.looking.keep()
     looks.settle()
-    assert looks.look() == (0, 0)
     assert not looks.overdue()
+    assert looks.look() == (0, 0)
+
+
+@pytest.mark.parametrize("asks", ["keys", "policy"])
+def test_what_a_look_sends_itself_waits_for_no_look(
+    looks: Looks, caplog: pytest.LogCaptureFixture, asks: str
+) -> None:
+    """As a provider may, which asks over HTTP and carries an envelope along."""
+    sent: list[tuple[int, int]] = []
+    getattr(looks, asks).sends = lambda: sent.append(looks.look())
+    looks.clock.now += OVERDUE_NS
+    assert looks.look() == (1, 1)
+    assert len(sent) == 1
+    assert caplog.messages == []
+
+
+def test_a_message_that_is_sent_in_the_midst_of_another_waits_for_it_no_longer_than_for_a_look(
+    looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a signal handler may, and what is garbage collected."""
+    monkeypatch.setattr(module, "PATIENCE_S", 0.0)
+    looks.clock.now += OVERDUE_NS
+    with looks.looking._beginning:
+        assert looks.look() == (0, 0)
+    assert looks.overdue()
+    assert looks.look() == (1, 1)
 
 
 def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_held(looks: Looks) -> None:

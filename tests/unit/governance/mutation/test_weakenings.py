@@ -52,6 +52,13 @@ def at(key: str, *whats: str) -> Iterable[tuple[int, str]]:
         ("labels: {tier: {values: [gold]}}", "labels.tier.values", ["somebody-else too"]),
         ("labels: {tier: {values: [gold], handling: keep}}", "labels.tier.values", ["somebody-else too"]),
         ("labels: {a: {values: [b], handling: drop}}", "labels.a.handling", ["drop → keep", "drop → redact"]),
+        ("labels: {a: {handling: redact}}", "labels.a.handling", ["redact → keep, any text"]),
+        (
+            "labels: {a: {class: x, handling: redact}}",
+            "labels.a.handling",
+            ["redact → keep, any text", "redact → tokenize"],
+        ),
+        ("labels: {a: {class: x, handling: tokenize}}", "labels.a.handling", ["tokenize → keep, any text"]),
     ],
 )
 def test_each_thing_that_can_be_weaker_is(line: str, key: str, whats: list[str]) -> None:
@@ -225,3 +232,15 @@ def test_what_is_no_policy_is_refused() -> None:
 
 def test_a_policy_that_says_nothing_has_none() -> None:
     assert changes("version: 1\n") == []
+
+
+def test_a_label_that_is_replaced_may_be_kept_also_where_it_stands_in_lines_of_its_own() -> None:
+    text = f"{HEAD}    labels:\n      a:\n        handling: redact\n        values: [b]\n"
+    assert (7, "channels.orders.labels.a.handling: redact → keep") in changes(text)
+    found = weakenings(text.replace("values: [b]", "purpose: support"), "policy.yaml")
+    (label,) = [
+        parse_policy(each.text, "p").channels("kafka", "orders")[0].labels
+        for each in found
+        if "any text" in each.what
+    ]
+    assert label.admitted({"a": "somebody@example.com"}) == ({"a": "somebody@example.com"}, 0)
