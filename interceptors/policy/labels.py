@@ -25,6 +25,7 @@ _LONGEST_VALUE = 64
 """Bytes: what an envelope has a place for."""
 _LONGEST_REPLACED = 255
 """Bytes of a value that something else stands for: an e-mail address has 254 at most (RFC 5321)."""
+_KEEP = Treatment.KEEP  # an attribute of an enumeration costs, and this is asked for each label
 _TAKEN = (
     "celery.",
     "deployment.",
@@ -125,38 +126,33 @@ class Label:
     line: str = ""
     """Where the policy says so."""
 
-    def admitted(self, value: str, tokenize: Tokenize | None) -> str | None:
-        """Give what travels for a value; None for nothing.
+    def takes(self, value: str) -> bool:
+        """Tell whether a value may be one of this label's."""
+        if self.values:
+            return value in self.values
+        longest = _LONGEST_VALUE if self.treatment is _KEEP else _LONGEST_REPLACED
+        return _fits(value, longest) and (self.pattern is None or self.pattern.fullmatch(value) is not None)
+
+    def replaced(self, value: str, tokenize: Tokenize | None) -> str | None:
+        """Give what travels for a value that doesn't travel itself; None for nothing.
 
         Args:
             value: as offered.
             tokenize: see `Labels.admitted`.
         """
-        if self.treatment is Treatment.KEEP:
-            return value if self.takes(value) else None
         if self._stands_for_one(value):
             return value
         if tokenize is None or not self.takes(value):
             return None
-        token = tokenize(self.domain, self.class_, value.encode()) if self._tokenized else None
+        tokenized = self.treatment is Treatment.TOKEN
+        token = tokenize(self.domain, self.class_, value.encode()) if tokenized else None
         return REDACTED if token is None else str(token)
-
-    def takes(self, value: str) -> bool:
-        """Tell whether a value may be one of this label's."""
-        longest = _LONGEST_VALUE if self.treatment is Treatment.KEEP else _LONGEST_REPLACED
-        if self.values:
-            return value in self.values
-        return _fits(value, longest) and (self.pattern is None or self.pattern.fullmatch(value) is not None)
-
-    @property
-    def _tokenized(self) -> bool:
-        return self.treatment is Treatment.TOKEN
 
     def _stands_for_one(self, value: str) -> bool:
         """Tell whether something stands for a value already: a sender's, or of the message that came in."""
         if value == REDACTED:
             return True
-        if not self._tokenized:
+        if self.treatment is not Treatment.TOKEN:
             return False
         try:
             parse_token(value)
@@ -188,14 +184,21 @@ class Labels:
         kept: dict[str, str] = {}
         refused = 0
         for rule in self.rules:
-            if rule.name in offered:
-                value = offered[rule.name]
-                # An enumeration's member, say, becomes the plain text that an envelope takes.
-                text = rule.admitted(str.__str__(value), tokenize) if isinstance(value, str) else None
-                if text is None:
-                    refused += 1
-                else:
-                    kept[rule.name] = text
+            name = rule.name
+            if name not in offered:
+                continue
+            # An enumeration's member, say, becomes the plain text that an envelope takes.
+            value = offered[name]
+            text = str.__str__(value) if isinstance(value, str) else None
+            if text is not None:
+                if rule.treatment is not _KEEP:
+                    text = rule.replaced(text, tokenize)
+                elif not rule.takes(text):
+                    text = None
+            if text is None:
+                refused += 1
+            else:
+                kept[name] = text
         return kept, refused
 
 
@@ -218,6 +221,8 @@ def _fits(value: str, longest: int = _LONGEST_VALUE) -> bool:
     """Tell whether a value is no longer than that, in bytes, and no empty one."""
     if not 0 < len(value) <= longest:
         return False
+    if value.isascii():  # nearly always: a byte each
+        return True
     try:
         return len(value.encode()) <= longest
     except UnicodeEncodeError:  # a lone surrogate
