@@ -83,7 +83,12 @@ class Worker:
                 os.killpg(self._process.pid, how)
             else:
                 self._process.send_signal(how)
-        self._process.wait(DEADLINE)
+        try:
+            self._process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGUSR2)  # each writes down where its threads are
+            self.wait_for(lambda: "most recent call first" in self._log.read_text())
+            pytest.fail(f"it didn't end; the worker's log:\n{self._log.read_text()}")
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Return when something has come true."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from interceptors import Tracing
 from interceptors.celery import connect
 from interceptors.context import current
 
+faulthandler.register(signal.SIGUSR2)  # a test asks where its threads are, if the worker doesn't end
 DEADLINE = 30
 RUNS = Path(os.environ["WAREHOUSE_RUNS"])
 
