@@ -81,7 +81,7 @@ class LabelEntry(DataEntry):
         said = bool(self.values) + (self.pattern is not None)
         replaced = self.handling in (Handling.TOKENIZE, Handling.REDACT)
         if said > 1 or not (said or replaced):
-            msg = "a label has either `values` or a `pattern`; give one of them"
+            msg = "a label has either `values` or a `pattern`; give one of them (a dropped one as well)"
             raise ValueError(msg)
         if self.handling is Handling.TOKENIZE and self.what is None:
             msg = (

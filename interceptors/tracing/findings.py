@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("interceptors")
 
 _REPLACING = (Action.REDACT, Action.TOKENIZE)
+MASKED = "masked, with no token key"
+"""What is counted, for each identifier that was to become a token and could not."""
 _SAID = 1024
 
 
@@ -44,7 +46,7 @@ class Findings:
         if screened.blocked:
             self._counts["blocked"] += 1
         if screened.masked:
-            self._counts["masked, with no token key"] += screened.masked
+            self._counts[MASKED] += screened.masked
             if self._is_news(channel.name, "sent", "masked"):
                 logger.warning(
                     "channel %r: there is no token key for what is to be tokenized, so that it is masked; "

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from interceptors.bounded import BoundedMap
 from interceptors.errors import ConfigurationError
 from interceptors.message import Message
 from interceptors.tokens import token_of
+from interceptors.tracing.findings import MASKED
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -26,6 +28,7 @@ logger = logging.getLogger("interceptors")
 
 LEFT_OUT = "labels left out"
 FAILED = "hooks failed"
+_CHANNELS = 256
 
 
 class SpanView:
@@ -113,6 +116,7 @@ class Labelling:
         self._counts = counts
         self._sealer = sealer
         self._said = False
+        self._masked: BoundedMap[str, bool] = BoundedMap(_CHANNELS)
 
     def labels(
         self,
@@ -131,12 +135,13 @@ class Labelling:
             offered: what there is already, by name.
             receipt: what was received, where it was.
         """
+        if self._hook is None and not (channel.labels.rules and offered):
+            return {}
+        tokenize = partial(self._token, channel.name, tenant)
         if self._hook is None:
-            if not channel.labels.rules or not offered:
-                return {}
-            kept, left_out = channel.labels.admitted(offered, partial(self._token, tenant))
+            kept, left_out = channel.labels.admitted(offered, tokenize)
         else:
-            view = SpanView(channel, tenant, offered, partial(self._token, tenant), receipt)
+            view = SpanView(channel, tenant, offered, tokenize, receipt)
             try:
                 self._hook(view, message)
             except Exception as error:  # noqa: BLE001 - a hook costs neither message nor trace
@@ -146,9 +151,20 @@ class Labelling:
             self._counts[LEFT_OUT] += left_out
         return kept
 
-    def _token(self, tenant: str, domain: str, class_: str, value: bytes) -> Token | None:
+    def _token(self, channel: str, tenant: str, domain: str, class_: str, value: bytes) -> Token | None:
         sealer = self._sealer(tenant)
-        return None if sealer is None else token_of(sealer.key.tokens, domain, class_, value)
+        token = None if sealer is None else token_of(sealer.key.tokens, domain, class_, value)
+        if token is None:
+            self._counts[MASKED] += 1
+            if self._masked.get(channel) is None:
+                self._masked.set(channel, True)  # noqa: FBT003 - a set of names
+                logger.warning(
+                    "channel %r: there is no token key of the domain %r for a label, so that it is masked; "
+                    "others like it are only counted",
+                    channel,
+                    domain,
+                )
+        return token
 
     def _note(self, error: Exception) -> None:
         self._counts[FAILED] += 1

@@ -148,6 +148,22 @@ def test_what_the_policy_tokenizes_is_a_token_of_the_tenants_wherever_it_comes_f
     assert labels("initech", None, user=USER) == labels("initech", hook) == {"user": "***"}
 
 
+def test_a_label_that_is_masked_for_want_of_a_key_is_counted_and_said_once(
+    counts: Counter[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    labelling = Labelling(None, counts, without_key)
+    for _ in range(3):
+        labelling.labels(MESSAGE, TOKENIZED, "acme", {"user": USER})
+    labelling.labels(MESSAGE, TOKENIZED, "acme", {"user": "***"})  # as it came
+
+    assert counts == {"masked, with no token key": 3}
+    (said,) = caplog.messages
+    assert said.startswith(
+        "channel 'orders': there is no token key of the domain 'personal.email' for a label"
+    )
+    assert MARK not in caplog.text
+
+
 class HookError(Exception):
     pass
 
