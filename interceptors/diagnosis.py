@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from interceptors.context import child_of
 from interceptors.envelope import KeySet, Level, Opener, Sealer
-from interceptors.errors import ConfigurationError, KeyProviderError, MissingExtraError
+from interceptors.errors import AuditError, ConfigurationError, KeyProviderError, MissingExtraError
 from interceptors.keys.configured import local_keys
 from interceptors.keys.derivation import KeyLine, list_keys
 from interceptors.keys.key_file import KeyringFile, read_key_file
@@ -141,10 +141,11 @@ def _audit(configuration: Configuration) -> Iterator[Check]:
     """Tell whether the audit log can be written."""
     try:
         log = audit_log(configuration)
-    except ConfigurationError as error:
+        if log is not None:
+            log.check()
+            yield Check(Status.OK, f"audit: {log.path}: can be written")
+    except (ConfigurationError, AuditError) as error:
         yield Check(Status.WRONG, f"audit: {error}")
-    else:
-        yield from [] if log is None else [_writable("audit", log.path)]
 
 
 def _engine(document: PolicyDocument) -> Iterator[Check]:
@@ -325,7 +326,7 @@ def _export(configuration: Configuration) -> Iterator[Check]:
         text = "export: no spans are recorded; name a place under `export`: `file`, `otlp` or `bus`"
         yield Check(Status.WARNING, text)
     if export.file is not None:
-        yield _writable("export", Path(export.file.path))
+        yield _writable(Path(export.file.path))
     for name in ("otlp", "bus"):
         if getattr(export, name) is not None:
             others = dict.fromkeys({"file", "otlp", "bus"} - {name})
@@ -344,7 +345,7 @@ def _export_elsewhere(name: str, export: Export, configuration: Configuration) -
     return Check(Status.OK, f"export: {name}: holds; no connection was tried")
 
 
-def _writable(what: str, path: Path) -> Check:
+def _writable(path: Path) -> Check:
     # Only looked at: a file that the service's user has not made may be one that it can't write to.
     if path.exists():
         writable = path.is_file() and os.access(path, os.W_OK)
@@ -352,10 +353,9 @@ def _writable(what: str, path: Path) -> Check:
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         writable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
     if writable:
-        return Check(Status.OK, f"{what}: {path}: can be written")
-    return Check(
-        Status.WRONG, f"{what}: {path}: can't be written; let this user write it, or name another place"
-    )
+        return Check(Status.OK, f"export: {path}: can be written")
+    text = f"export: {path}: can't be written; let this user write it, or name another place"
+    return Check(Status.WRONG, text)
 
 
 def _broker(address: str) -> Check:

@@ -21,7 +21,7 @@ _POLL_S = 0.01
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, write: bool) -> Iterator[BinaryIO]:
+def locked(path: Path, *, write: bool, make: bool = True) -> Iterator[BinaryIO]:
     """Open a log, and keep writers away for as long as the body runs.
 
     The lock is that of `flock(2)`, on a description of the file that is opened for this alone. So threads
@@ -29,8 +29,8 @@ def locked(path: Path, *, write: bool) -> Iterator[BinaryIO]:
 
     Args:
         path: the log.
-        write: whether to write, alone, to the end of it, and to make it where there is none; else to read, as
-            others may at the same time.
+        write: whether to write, alone, to the end of it; else to read, as others may at the same time.
+        make: whether to make it where there is none, to write to it.
 
     Yields:
         The file, to read from; whoever writes does so by its descriptor.
@@ -41,7 +41,9 @@ def locked(path: Path, *, write: bool) -> Iterator[BinaryIO]:
         OSError: it can't be opened.
     """
     # Without waiting: to open a pipe, others have to be there.
-    flags = os.O_NONBLOCK | (os.O_RDWR | os.O_APPEND | os.O_CREAT if write else os.O_RDONLY)
+    flags = os.O_NONBLOCK | (os.O_RDWR | os.O_APPEND if write else os.O_RDONLY)
+    if write and make:
+        flags |= os.O_CREAT
     try:
         file = os.fdopen(os.open(path, flags | os.O_CLOEXEC, 0o600), "rb")
     except ValueError:  # a NUL

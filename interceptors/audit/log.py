@@ -10,10 +10,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
 
 from interceptors.audit.entry import FAILED, START, Entry, chain_hash
 from interceptors.audit.lines import read_end
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from interceptors.audit.entry import Detail
     from interceptors.audit.lines import End
     from interceptors.audit.merkle import Tree
+    from interceptors.audit.signed_tree import SignedTree
     from interceptors.signatures import SigningKey
+
+ResultT = TypeVar("ResultT")
 
 REPAIR = "audit.repair"
 """The action of a record about a line that a crash had left half written, and that was taken away."""
@@ -66,6 +71,14 @@ class AuditLog:
         self.actor = actor
         self._key = key
         self._clock = clock
+
+    def check(self) -> None:
+        """Check that a record could be appended now, and append none; a log that is not there is not made.
+
+        Raises:
+            AuditError: it could not; as `record`.
+        """
+        self._explained(self._try)
 
     def record(self, action: str, /, **details: Detail) -> Entry:
         """Append a record. Call it before the act.
@@ -111,22 +124,43 @@ class AuditLog:
     def _append(
         self, action: str, details: dict[str, Detail], outcome: Literal["failed"] | None = None
     ) -> Entry:
+        return self._explained(partial(self._appended, action, details, outcome))
+
+    def _appended(self, action: str, details: dict[str, Detail], outcome: Literal["failed"] | None) -> Entry:
+        with locked(self.path, write=True) as file:
+            end, signed = self._read(file)
+            notes: list[tuple[str, dict[str, Detail]]] = []
+            if end.torn:
+                notes.append((REPAIR, {"bytes": end.torn}))
+            if signed is not None and end.sequence and not signed.ours:
+                notes.append((UNSIGNED, {"records": end.sequence}))
+            last, lines = end.last, []
+            for place, (note, about) in enumerate(notes):
+                last = self._entry(end.sequence + place, last, note, about, None).line()
+                lines.append(last)
+            entry = self._entry(end.sequence + len(notes), last, action, details, outcome)
+            self._write(file, end, [*lines, entry.line()], None if signed is None else signed.tree)
+            return entry
+
+    def _read(self, file: BinaryIO) -> tuple[End, SignedTree | None]:
+        end = read_end(file.fileno())
+        return end, None if self._key is None else read_tree(self.path, file, end, self._key)
+
+    def _try(self) -> None:
         try:
-            with locked(self.path, write=True) as file:
-                end = read_end(file.fileno())
-                signed = None if self._key is None else read_tree(self.path, file, end, self._key)
-                notes: list[tuple[str, dict[str, Detail]]] = []
-                if end.torn:
-                    notes.append((REPAIR, {"bytes": end.torn}))
-                if signed is not None and end.sequence and not signed.ours:
-                    notes.append((UNSIGNED, {"records": end.sequence}))
-                last, lines = end.last, []
-                for place, (note, about) in enumerate(notes):
-                    last = self._entry(end.sequence + place, last, note, about, None).line()
-                    lines.append(last)
-                entry = self._entry(end.sequence + len(notes), last, action, details, outcome)
-                self._write(file, end, [*lines, entry.line()], None if signed is None else signed.tree)
-                return entry
+            with locked(self.path, write=True, make=False) as file:
+                self._read(file)
+        except FileNotFoundError:
+            # Of a symbolic link, the file that it leads to is made.
+            folder = Path(os.path.realpath(self.path)).parent
+            if not os.access(folder, os.W_OK | os.X_OK):
+                problem = errno.EACCES if folder.is_dir() else errno.ENOENT
+                raise OSError(problem, os.strerror(problem)) from None
+
+    def _explained(self, body: Callable[[], ResultT]) -> ResultT:
+        """Do something with the file, and say of what goes wrong what it means."""
+        try:
+            return body()
         except OSError as error:
             problem = f"can't be written ({error.strerror})"
         except AuditError as error:

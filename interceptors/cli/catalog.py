@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from interceptors.errors import ConfigurationError, PolicyError
+from interceptors.cli.policy_text import read_policy_text
+from interceptors.errors import ConfigurationError
 from interceptors.governance.catalog import as_html, as_markdown, as_mermaid, catalog_of
-from interceptors.policy.document import PolicyDocument
-from interceptors.policy.yaml_document import DocumentError, parse_document
-from interceptors.tracing.configuration import read_configuration, read_text
+from interceptors.policy.document import parse_policy_document
+from interceptors.tracing.configuration import read_configuration
 
 _NS_PER_MS = 1_000_000
 
@@ -43,13 +43,8 @@ def catalog(
     ] = None,
 ) -> None:
     """Draw which data flows where and where it may leave, and list each field: for people to sign off."""
-    text = read_text(policy, "interceptors init")
-    try:
-        document = parse_document(PolicyDocument, text, str(policy))
-    except DocumentError as error:
-        raise PolicyError(str(error), path=error.path) from None
     found = catalog_of(
-        document,
+        parse_policy_document(read_policy_text(policy), str(policy)),
         str(policy),
         environment=environment,
         now=time.time_ns() // _NS_PER_MS,

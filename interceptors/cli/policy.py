@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from interceptors.cli.policy_text import read_policy_text
 from interceptors.cli.table import table
-from interceptors.errors import ConfigurationError, PolicyError
+from interceptors.errors import ConfigurationError
 from interceptors.message import Message
 from interceptors.policy.compiling import Compiler
-from interceptors.policy.document import PolicyDocument
+from interceptors.policy.document import PolicyDocument, parse_policy_document
 from interceptors.policy.explaining import Met, Row, explain, explain_message
 from interceptors.policy.rules import BUSES
-from interceptors.policy.yaml_document import DocumentError, lines_of, parse_document
-from interceptors.tracing.configuration import read_text
+from interceptors.policy.yaml_document import lines_of
 
 app = typer.Typer(no_args_is_help=True, help="Explain, compare, sign and verify policies.")
 
@@ -62,8 +62,8 @@ def explain_(
         raise ConfigurationError("name a CHANNEL, or a topic, exchange or queue with --bus and --name")
     if bus and bus not in BUSES:
         raise ConfigurationError(f"--bus: there is no bus {bus!r}; known are {', '.join(BUSES)}")
-    text = read_text(policy, "interceptors init")
-    document = _parsed(text, policy)
+    text = read_policy_text(policy)
+    document = parse_policy_document(text, str(policy))
     compiler = Compiler(document, str(policy))
     now = time.time_ns() // _NS_PER_MS
     found = compiler.compile(environment, now).channels(bus, name)
@@ -142,13 +142,6 @@ class _Writing:
 
 def _in(environment: str) -> str:
     return f", in {environment}" if environment else ""
-
-
-def _parsed(text: str, policy: Path) -> PolicyDocument:
-    try:
-        return parse_document(PolicyDocument, text, str(policy))
-    except DocumentError as error:
-        raise PolicyError(str(error), path=error.path) from None
 
 
 def _place(document: PolicyDocument, name: str, policy: Path, *, listed: bool) -> int | None:

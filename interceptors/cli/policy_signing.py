@@ -1,6 +1,8 @@
 """`interceptors policy sign`, `verify`, `diff` and `trust`."""
 
+import contextlib
 import json
+import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +12,9 @@ import typer
 
 from interceptors.audit.entry import Detail
 from interceptors.cli.administered import AuditKey, SignersAudit, signers_act
+from interceptors.cli.policy_text import read_policy_text
 from interceptors.cli.table import table
-from interceptors.errors import ConfigurationError, PolicyError, TrustError
+from interceptors.errors import ConfigurationError, PolicyError, SignatureError, TrustError
 from interceptors.files import replace_file
 from interceptors.governance.policy_diff import Change, Effect, policy_diff
 from interceptors.keys.signing_key import read_signing_key, read_verification_key
@@ -106,6 +109,8 @@ def sign(
     signed = parse_signed(raw) if is_signed(raw) else Signed(text.encode(), PAYLOAD_TYPES[kind.role], ())
     if out is None:
         out = file if is_signed(raw) else file.with_name(f"{file.name}.dsse.json")
+    if os.access(out, os.F_OK) and not out.samefile(file):
+        signed = _with_signatures_of(out, signed)
     with signers_act(audit, audit_key, f"{kind}.sign", **details):
         for key in private:
             signed = signed.by(key)
@@ -158,7 +163,9 @@ def diff(
 
     No signature is checked: `verify` does that.
     """
-    changes = policy_diff(_document(old), _document(new), time.time_ns() // _NS_PER_MS)
+    changes = policy_diff(
+        _document(old), _document(new), time.time_ns() // _NS_PER_MS, sources=(str(old), str(new))
+    )
     if form is Format.JSON:
         typer.echo(json.dumps([change._asdict() for change in changes], indent=2))
     elif changes:
@@ -219,9 +226,19 @@ def trust(
 
 
 def _document(path: Path) -> PolicyDocument:
-    source = str(path)
-    content = open_unchecked(read_content(path, "interceptors init"), RoleName.POLICY, source)
-    return parse_policy_document(decoded(content.text, source), source)
+    return parse_policy_document(read_policy_text(path), str(path))
+
+
+def _with_signatures_of(out: Path, signed: Signed) -> Signed:
+    """Give a document with the signatures as well that its file has already, so that none is lost."""
+    there = None
+    with contextlib.suppress(SignatureError):
+        there = parse_signed(read_content(out, "interceptors policy sign"))
+    if there is None or there[:2] != signed[:2]:
+        raise ConfigurationError(f"{out}: holds another text; move it away, or give another name with --out")
+    new = {kid for kid, _ in signed.signatures}
+    former = tuple(pair for pair in there.signatures if pair[0] not in new)
+    return signed._replace(signatures=(*former, *signed.signatures))
 
 
 def _row(change: Change) -> tuple[str, ...]:

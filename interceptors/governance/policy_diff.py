@@ -64,13 +64,16 @@ class Change(NamedTuple):
 Row = tuple[str, str, str, str, Effect]
 
 
-def policy_diff(old: PolicyDocument, new: PolicyDocument, now: int) -> list[Change]:
+def policy_diff(
+    old: PolicyDocument, new: PolicyDocument, now: int, *, sources: tuple[str, str]
+) -> list[Change]:
     """Compare two policies.
 
     Args:
         old: the one before.
         new: the one after.
         now: milliseconds since the epoch: exceptions that have ended are none.
+        sources: what to call the two in errors.
 
     Returns:
         What changes, the document itself first, then by channel.
@@ -78,7 +81,7 @@ def policy_diff(old: PolicyDocument, new: PolicyDocument, now: int) -> list[Chan
     Raises:
         PolicyError: one of them does not hold.
     """
-    before, after = Compiler(old, "old"), Compiler(new, "new")
+    before, after = Compiler(old, sources[0]), Compiler(new, sources[1])
     environments = [*sorted(_environments(old) | _environments(new)), OTHERS]
     found: dict[Row, list[str]] = defaultdict(list)
     for environment in environments:

@@ -132,11 +132,7 @@ class KeyAdministration:
         with store.locked():
             store.need(tenant)
             if tokens and not store.file.token_versions(tenant):
-                msg = (
-                    f"{store.path}: the tenant {tenant!r} has no token root; "
-                    f"make one: interceptors keys token-root {tenant}"
-                )
-                raise ConfigurationError(msg)
+                raise store.lacks(tenant, "token root")
             # Else the one that could not be emptied as its grants ended.
             former = self.file_of(service) or store.unwritten().get(service)
             where = self._place(service, file)

@@ -12,8 +12,10 @@ import base64
 import contextlib
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import pydantic
@@ -44,6 +46,9 @@ _PROBLEMS = {
     "every_overlap": "keys can't overlap for longer than they seal; make `overlap` shorter than `every`",
 }
 
+_NAME = re.compile(r"[a-z_]{1,32}")
+"""What a field may be called to be named in an error: no secret in the wrong place is called so."""
+
 Unwrap = Callable[[bytes, Mapping[str, str]], bytes]
 """`KeyWrapper.unwrap`."""
 
@@ -71,8 +76,11 @@ class Part(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    called: ClassVar[str] = "a key file"
     remedy: ClassVar[str] = "grant the keys anew"
     """What to do about a file that does not hold."""
+    missing: ClassVar[str] = "make it with: interceptors keys grant"
+    """What to do about one that is not there."""
 
 
 def need_one(plain: str | None, wrapped: str | None) -> None:
@@ -241,7 +249,7 @@ def read_key_file(path: Path, form: type[FileT]) -> FileT:
         ConfigurationError: it is missing, can be read by others, or is not of the form; the text names the
             file, the place and the remedy, and nothing of what the file holds.
     """
-    values = read_private_json(path)
+    values = _read_json(path, form)
     if form is KeyringFile and isinstance(values, dict) and "roots" in values:
         msg = (
             f"{path}: this is the administration's file, with the roots; a service is given its own key file"
@@ -254,29 +262,34 @@ def hold_to(form: type[FileT], values: object, source: str, remedy: str) -> File
     """Hold values to the form of a key file, or of a part of one.
 
     Raises:
-        ConfigurationError: they are not of the form; the text names the place, and none of the values.
+        ConfigurationError: they are not of the form; the text names the place, and none of the values, nor
+            a name that may be a secret.
     """
     try:
         return form.model_validate(values)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     # Raised out here, so that pydantic's error, which holds the values, is not the context of ours.
-    place = ".".join(str(step) for step in first["loc"]) or "document"
-    msg = f"{source}: {place}: {_PROBLEMS.get(first['type'], 'not as it should be')}; {remedy}"
+    steps = list(takewhile(lambda step: isinstance(step, int) or _NAME.fullmatch(step), first["loc"]))
+    place = ".".join(map(str, steps)) or "document"
+    problem = _PROBLEMS.get(first["type"], "not as it should be")
+    if first["type"] == "extra_forbidden" and len(steps) < len(first["loc"]):
+        problem = "a name that is not known here"
+    msg = f"{source}: {place}: {problem}; {remedy}"
     raise ConfigurationError(msg)
 
 
-def read_private_json(path: Path) -> Any:  # noqa: ANN401 - JSON
+def _read_json(path: Path, form: type[Part]) -> Any:  # noqa: ANN401 - JSON
     """Read a JSON file that only its owner can read.
 
     Raises:
         ConfigurationError: it is missing, can be read by others, or is not JSON.
     """
-    content = read_private(path, "make it with: interceptors keys grant")
+    content = read_private(path, form.missing)
     with contextlib.suppress(ValueError, RecursionError):
         return json.loads(content)
     # Out here, so that the parser's error, which holds the text, is not the context of ours.
-    msg = f"{path}: not a key file: not JSON; grant the keys anew"
+    msg = f"{path}: not {form.called}: not JSON; {form.remedy}"
     raise ConfigurationError(msg)
 
 
@@ -295,13 +308,25 @@ def read_private(path: Path, remedy: str) -> bytes:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             content = b"" if mode & 0o077 else file.read()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        msg = f"{path}: can't be read ({reason}); {remedy}"
-        raise ConfigurationError(msg) from None
+        raise unreadable(path, error, remedy) from None
     if mode & 0o077:
         msg = f"{path}: others can read this key file (mode {mode:04o}); run: chmod 600 {path}"
         raise ConfigurationError(msg)
     return content
+
+
+def unreadable(path: Path, error: OSError | ValueError, remedy: str) -> ConfigurationError:
+    """Make the error about a file that can't be read.
+
+    Args:
+        path: where it lies.
+        error: why.
+        remedy: what to do, unless it is there and only this user must not read it.
+    """
+    reason = error.strerror if isinstance(error, OSError) else "not a path"
+    if isinstance(error, PermissionError):
+        remedy = "let this user own it, with mode 0600, and enter its folder"
+    return ConfigurationError(f"{path}: can't be read ({reason}); {remedy}")
 
 
 def write_key_file(path: Path, content: Part) -> None:

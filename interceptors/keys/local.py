@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from interceptors.errors import ConfigurationError, KeyProblem, KeyProviderError
-from interceptors.keys.key_file import KeyringFile, read_key_file
+from interceptors.keys.key_file import KeyringFile, read_key_file, unreadable
 from interceptors.keys.wrapping_uri import key_wrapper
 from interceptors.tokens import Tokenizer
 
@@ -180,9 +180,7 @@ class LocalKeys:
         try:
             found = self._path.stat()
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            reason = error.strerror if isinstance(error, OSError) else "not a path"
-            msg = f"{self._path}: can't be read ({reason}); make it with: interceptors keys grant"
-            raise ConfigurationError(msg) from None
+            raise unreadable(self._path, error, KeyringFile.missing) from None
         return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
 
     def _load(self) -> _Held:

@@ -97,6 +97,8 @@ class Grant(Part):
 class RootFile(Part):
     """The administration's file."""
 
+    called: ClassVar[str] = "a roots file"
+    missing: ClassVar[str] = "name the administration's with --roots"
     remedy: ClassVar[str] = "restore the file from a backup"  # nothing makes a root again
 
     version: Literal[1] = 1

@@ -220,9 +220,17 @@ class RootStore:
         """
         roots = self.file.epochs(tenant)
         if not roots:
-            msg = f"{self.path}: the tenant {tenant!r} has no root; make one: interceptors keys root {tenant}"
-            raise ConfigurationError(msg)
+            raise self.lacks(tenant, "root")
         return roots
+
+    def lacks(self, tenant: str, what: str) -> ConfigurationError:
+        """Make the error about a tenant without a `root` or a `token root`, or a file that is missing."""
+        if not self._there():
+            problem, what = "there is no such file; name the administration's with --roots, or", "root"
+        else:
+            problem = f"the tenant {tenant!r} has no {what};"
+        verb = what.replace(" ", "-")
+        return ConfigurationError(f"{self.path}: {problem} make one: interceptors keys {verb} {tenant}")
 
     def keyring(self, service: str, roots: RootFile | None = None, *, wrap: bool = True) -> KeyringFile:
         """Derive what a service's key file holds.
@@ -327,11 +335,13 @@ class RootStore:
             self.save(roots=roots)
 
     def _read(self) -> RootFile:
+        return read_key_file(self.path, RootFile) if self._there() else RootFile()
+
+    def _there(self) -> bool:
         try:
-            there = self.path.exists()
+            return self.path.exists()
         except OSError:  # its folder can't be looked into: not to be taken for a file that is not there
-            there = True
-        return read_key_file(self.path, RootFile) if there else RootFile()
+            return True
 
 
 def _unlinked(path: Path) -> Path:

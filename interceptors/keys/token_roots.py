@@ -119,9 +119,5 @@ class TokenRoots:
     def _need(self, tenant: str) -> list[TokenRoot]:
         roots = self._store.file.token_versions(tenant)
         if not roots:
-            msg = (
-                f"{self._store.path}: the tenant {tenant!r} has no token root; "
-                f"make one: interceptors keys token-root {tenant}"
-            )
-            raise ConfigurationError(msg)
+            raise self._store.lacks(tenant, "token root")
         return roots

@@ -39,6 +39,16 @@ def test_nothing_found_is_a_status_of_zero(invoke: Callable[..., Result], folder
     assert (result.stdout, result.stderr, result.exit_code) == ("", "findings: 0\n", 0)
 
 
+def test_a_file_that_is_named_and_not_looked_at_is_wrong_use(
+    spawn: Callable[..., CompletedProcess[str]], folder: Path
+) -> None:
+    (folder / "h.txt").write_text(RAW)
+    result = spawn("check", "h.txt")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "h.txt: not looked at: " in result.stderr
+    assert "findings: " not in result.stderr
+
+
 def test_what_is_excluded_does_not_count(invoke: Callable[..., Result], shop: Path) -> None:
     assert invoke("check", "--exclude", "shop.*").exit_code == 0
 

@@ -516,6 +516,18 @@ def test_an_audit_log_that_can_not_be_written_is_wrong(starter: Path, invoke: Ca
         file.write("audit: {log: audit.jsonl}\n")
     log = starter.parent / "audit.jsonl"
     assert f"audit: {log}: can be written" in lines(invoke("doctor", starter), "ok")
+    assert not log.exists()
+    log.write_text("no record\n")
+    assert any(
+        line.startswith(f"audit: {log}: not a record") for line in lines(invoke("doctor", starter), "wrong")
+    )
+    log.unlink()
+    log.symlink_to("missing/audit.jsonl")
+    assert any(
+        line.startswith(f"audit: {log}: can't be written (No such file")
+        for line in lines(invoke("doctor", starter), "wrong")
+    )
+    log.unlink()
     log.mkdir()
     assert any(
         line.startswith(f"audit: {log}: can't be written")

@@ -53,5 +53,6 @@ def test_an_expected_error_is_one_line_and_no_traceback(spawn: Callable[..., Com
     result = spawn("keys", "rotate", "acme")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        "error: roots.json: the tenant 'acme' has no root; make one: interceptors keys root acme\n"
+        "error: roots.json: there is no such file; name the administration's with --roots, or make one: "
+        "interceptors keys root acme\n"
     )

@@ -98,6 +98,37 @@ def test_several_sign_at_once_into_a_file_that_services_can_read(
     assert stat.S_IMODE((files / "out.json").stat().st_mode) == 0o644
 
 
+@pytest.mark.parametrize("words", [(), ("--out", "policy.yaml.dsse.json")], ids=["default", "named"])
+def test_signing_the_same_text_again_keeps_the_signatures_of_others(
+    files: Path, invoke: Callable[..., Result], words: tuple[str, ...]
+) -> None:
+    for name in ("privacy", "security"):
+        invoke("policy", "sign", "policy.yaml", "--key", f"{name}.key", *words)
+    result = invoke("policy", "sign", "policy.yaml", "--key", "privacy.key", *words)
+    assert result.stdout == "wrote policy.yaml.dsse.json: policy, signatures: 2\n"
+    signed = parse_signed((files / "policy.yaml.dsse.json").read_text())
+    keys = [SigningKey(bytes([number]) * 32).public for number in (0, 1)]
+    assert signed.signers(keys) == frozenset(keys)
+
+
+@pytest.mark.parametrize("there", ["another text", "no policy", "cut off"])
+def test_what_holds_another_text_is_not_overwritten(
+    files: Path, invoke: Callable[..., Result], there: str
+) -> None:
+    out = files / "policy.yaml.dsse.json"
+    invoke("policy", "sign", "policy.yaml", "--key", "security.key")
+    if there == "another text":
+        (files / "policy.yaml").write_text(POLICY.replace("serial: 3", "serial: 4"))
+    else:
+        out.write_text("{}" if there == "no policy" else out.read_text()[:100])
+    before = out.read_bytes()
+    result = invoke("policy", "sign", "policy.yaml", "--key", "privacy.key")
+    assert (result.exit_code, out.read_bytes()) == (2, before)
+    assert result.stderr == (
+        "error: policy.yaml.dsse.json: holds another text; move it away, or give another name with --out\n"
+    )
+
+
 def test_a_state_says_what_a_service_has_seen(trust: Path, invoke: Callable[..., Result]) -> None:
     invoke("policy", "sign", "policy.yaml", "--key", "privacy.key", "--key", "security.key")
     (trust.parent / "seen").write_text(json.dumps({"serial": 4, "digest": "0" * 64}))
@@ -257,6 +288,32 @@ def test_a_difference_of_signed_files_is_that_of_what_they_hold(
     invoke("policy", "sign", "policy.yaml", "--key", "privacy.key")
     result = invoke("policy", "diff", "policy.yaml", "policy.yaml.dsse.json", "--fail-on-laxer")
     assert (result.exit_code, result.stdout) == (0, "no difference\n")
+    assert files.exists()
+
+
+@pytest.mark.parametrize(("old", "new"), [("policy.yaml", "broken.yaml"), ("broken.yaml", "policy.yaml")])
+def test_a_policy_that_does_not_hold_is_called_as_its_file_is(
+    files: Path, invoke: Callable[..., Result], old: str, new: str
+) -> None:
+    twice = "channels: [{name: orders, match: {kafka: [a]}}, {name: orders, match: {kafka: [b]}}]\n"
+    (files / "broken.yaml").write_text(f"version: 1\n{twice}")
+    result = invoke("policy", "diff", old, new)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: broken.yaml: channels[1].name: ")
+
+
+@pytest.mark.parametrize("verb", [("policy", "explain", "orders"), ("catalog",)])
+def test_a_signed_policy_is_explained_and_drawn_as_what_it_holds(
+    files: Path, invoke: Callable[..., Result], verb: tuple[str, ...]
+) -> None:
+    assert invoke("policy", "sign", "policy.yaml", "--key", "privacy.key").exit_code == 0
+    plain, signed = (
+        invoke(*verb, "--policy", file).stdout for file in ("policy.yaml", "policy.yaml.dsse.json")
+    )
+    # The lines that it names are those of the text that was signed.
+    assert "orders" in plain
+    # Columns are as wide as the file's name.
+    assert signed.replace("policy.yaml.dsse.json", "policy.yaml").split() == plain.split()
     assert files.exists()
 
 

@@ -9,7 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from interceptors.errors import ConfigurationError
+from interceptors.errors import ConfigurationError, TrustError, TrustProblem
+from interceptors.policy.signed import is_signed, open_unchecked
+from interceptors.policy.trust import RoleName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,21 +62,24 @@ def files_in(paths: Iterable[Path], exclude: Sequence[str] = ()) -> Iterator[Fil
     """Find what is to be checked.
 
     Args:
-        paths: files and folders.
-        exclude: globs of paths or names that are left out, besides `EXCLUDED`.
+        paths: files and folders. What a folder holds besides what is checked is passed over.
+        exclude: globs of paths or names that are left out of folders, besides `EXCLUDED`.
 
     Yields:
         Each file once, in the order of their names.
 
     Raises:
-        ConfigurationError: a path that is not there.
+        ConfigurationError: a path that is not there, or a file that is named and is none of those to check.
+        TrustError: one that is named, and signed, is damaged.
     """
     found: dict[Path, Path] = {}
+    named: set[Path] = set()
     for path in paths:
         if path.is_dir():
             found.update(dict.fromkeys(_below(path, exclude), path))
         elif path.is_file():
             found[path] = path.parent
+            named.add(path.resolve())
         else:
             msg = f"{path}: there is no such file or folder; name one that is"
             raise ConfigurationError(msg)
@@ -83,9 +88,17 @@ def files_in(paths: Iterable[Path], exclude: Sequence[str] = ()) -> Iterator[Fil
         if (real := path.resolve()) in seen:
             continue
         seen.add(real)
-        file = _read(path, found[path])
+        file = _read(path, found[path], named=real in named)
         if file is not None:
             yield file
+        elif real in named:
+            # To pass over what somebody asks about would tell them that nothing is wrong with it.
+            msg = (
+                f"{path}: not looked at: larger than {_LARGEST >> 20} MiB, or neither Python nor known as a "
+                "policy, a configuration or a key file; call a policy policy.yaml and a configuration "
+                "interceptors.yaml, or name a folder"
+            )
+            raise ConfigurationError(msg)
 
 
 def _below(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
@@ -105,7 +118,7 @@ def _left_out(path: Path, exclude: Sequence[str]) -> bool:
     )
 
 
-def _read(path: Path, root: Path) -> File | None:
+def _read(path: Path, root: Path, *, named: bool) -> File | None:
     """Give a file that is one of those to check."""
     suffix = path.suffix
     if suffix not in {".py", ".yaml", ".yml", ".json"}:
@@ -116,14 +129,29 @@ def _read(path: Path, root: Path) -> File | None:
         content = path.read_bytes()
     except OSError:
         content = b"\xff"  # a finding, as what is not text
+    signed_as = None
+    if suffix != ".py" and is_signed(content):
+        if not named:
+            return None  # what was signed is checked where it is written
+        signed_as, content = _opened(content, str(path))
     try:
         text, readable = content.decode("utf-8-sig"), True
     except UnicodeDecodeError:
         text, readable = "", False
-    kind = _kind(path, text)
+    kind = signed_as or _kind(path, text)
     if kind is None:
         return None
     return File(path, _shown(path), kind, text, readable, _project_of(path, root))
+
+
+def _opened(content: bytes, source: str) -> tuple[Kind, bytes]:
+    """Give what was signed, and as what. No signature is checked: `policy verify` does that."""
+    try:
+        return Kind.POLICY, open_unchecked(content, RoleName.POLICY, source).text
+    except TrustError as error:
+        if error.problem is not TrustProblem.WRONG_TYPE:
+            raise
+    return Kind.CONFIGURATION, open_unchecked(content, RoleName.DEPLOYMENT, source).text
 
 
 def _kind(path: Path, text: str) -> Kind | None:

@@ -23,7 +23,6 @@ from interceptors.governance.checks import (
 )
 from interceptors.governance.checks.files import Kind, files_in
 from interceptors.governance.checks.finding import Finding
-from interceptors.policy.signed import is_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +62,8 @@ def check_paths(paths: Iterable[Path], *, now_ms: int, exclude: Sequence[str] = 
         What was found that no comment suppresses, by file, line and rule.
 
     Raises:
-        ConfigurationError: a path that is not there.
+        ConfigurationError: a path that is not there, or a file that is named and is none of those to check.
+        TrustError: one that is named, and signed, is damaged.
     """
     files = list(files_in(paths, exclude))
     found: dict[str, list[Finding]] = {file.shown: [] for file in files}
@@ -100,9 +100,7 @@ def _documents(file: File, now_ms: int) -> Iterator[Finding]:
             yield from configurations.check_configuration(file)
         case Kind.KEYS:
             yield from configurations.check_keys(file)
-        case Kind.POLICY if not is_signed(
-            file.text.encode()
-        ):  # what was signed is checked where it is written
+        case _:
             policy = policy_file.read_policy_file(file.shown, file.text)
             if isinstance(policy, Finding):
                 yield policy
@@ -112,8 +110,6 @@ def _documents(file: File, now_ms: int) -> Iterator[Finding]:
             yield from policy_payloads.check(policy)
             yield from policy_labels.check(policy)
             yield from policy_trust.check(policy, now_ms)
-        case _:
-            pass
 
 
 def _sources(sources: list[tuple[File, Source]]) -> Iterator[tuple[Source, list[Finding]]]:

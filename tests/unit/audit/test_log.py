@@ -54,6 +54,45 @@ def refused(log: AuditLog) -> str:
     return str(raised.value)
 
 
+@LOGS
+def test_a_log_that_takes_records_is_checked_and_left_as_it_is(named: AuditLog) -> None:
+    named.check()
+    assert not named.path.exists()
+    named.record("keys.rotate", tenant="acme")
+    with named.path.open("ab") as file:
+        file.write(b"torn")  # the next record mends it
+    before = {path: path.read_bytes() for path in named.path.parent.iterdir() if path.is_file()}
+    named.check()
+    assert before == {path: path.read_bytes() for path in named.path.parent.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["missing folder", "dangling link"])
+def test_a_log_without_a_folder_does_not_check(log: AuditLog, *, link: bool) -> None:
+    elsewhere = log.path.parent / "missing" / "log"
+    if link:
+        log.path.symlink_to(elsewhere)
+    else:
+        log = AuditLog(elsewhere, actor="checkout")
+    with pytest.raises(AuditError, match=r"can't be written \(No such file or directory\)"):
+        log.check()
+
+
+def test_a_log_in_a_folder_that_this_user_must_not_write_does_not_check(
+    log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(AuditError, match=r"can't be written \(Permission denied\)"):
+        log.check()
+
+
+@pytest.mark.parametrize("content", [b"no record\n", b"{}\n"])
+def test_what_is_no_log_does_not_check(log: AuditLog, content: bytes) -> None:
+    log.path.write_bytes(content)
+    with pytest.raises(AuditError, match="not a record") as raised:
+        log.check()
+    assert refused(log) == str(raised.value)
+
+
 def run(script: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, "-c", script, *map(str, arguments)],

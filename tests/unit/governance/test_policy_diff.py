@@ -15,7 +15,7 @@ STRICTER, LAXER, NEITHER = Effect
 
 def diff(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
     before, after = (check_policy_document({"version": 1} | each, "policy") for each in (old, new))
-    return policy_diff(before, after, NOW)
+    return policy_diff(before, after, NOW, sources=("old.yaml", "new.yaml"))
 
 
 def channel(name: str = "orders", *topics: str, **rules: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from interceptors.envelope import SenderKey
 from interceptors.envelope.token_key import TokenKey
 from interceptors.errors import ConfigurationError
-from interceptors.keys.key_file import KeyEntry, KeyringFile, TokenEntry, read_key_file, write_key_file
+from interceptors.keys.key_file import KeyEntry, KeyringFile, Part, TokenEntry, read_key_file, write_key_file
 from interceptors.keys.root_file import RootFile
 from interceptors.signatures import SigningKey
 
@@ -109,6 +109,47 @@ def test_what_is_not_json_is_refused(path: Path, content: bytes) -> None:
 def test_what_is_not_of_the_form_is_refused_with_its_place(path: Path, content: bytes, place: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"keys\.json: {place}: .*; grant the keys anew"):
         read_key_file(private(path, content), KeyringFile)
+
+
+@pytest.mark.parametrize(
+    ("values", "form", "place"),
+    [
+        ({"service": "a", KEY: 1}, KeyringFile, "document: a name that is not known here"),
+        (
+            {"service": "a", "keys": [{"tenant": "t", "sender": "s", "sender_key": KEY, KEY: 1}]},
+            KeyringFile,
+            r"keys\.0: a name that is not known here",
+        ),
+        ({"service": "a", "a" * 33: 1}, KeyringFile, "document: a name that is not known here"),
+        ({"service": "a", "a" * 32: 1}, KeyringFile, "a{32}: not known here"),
+        ({"service": "a", "abc\n": 1}, KeyringFile, "document: a name that is not known here"),
+        ({"service": "a", "1234": 1}, KeyringFile, "document: a name that is not known here"),
+        ({"unwritten": {KEY: 1}}, RootFile, "unwritten: not as it should be"),
+    ],
+    ids=["at the top", "in an entry", "too long", "a word", "two lines", "digits", "a service"],
+)
+def test_a_name_that_may_be_a_secret_is_not_shown(
+    path: Path, values: dict[str, Any], form: type[Part], place: str
+) -> None:
+    private(path, json.dumps(values).encode())
+    with pytest.raises(ConfigurationError, match=rf"keys\.json: {place}; {form.remedy}") as raised:
+        read_key_file(path, form)
+    assert KEY not in f"{raised.value!r}"
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("form", [KeyringFile, RootFile])
+def test_a_file_that_this_user_must_not_read_is_not_to_be_made_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch, form: type[Part]
+) -> None:
+    def refuse(*_: object) -> None:  # by its mode it would be refused to nobody where tests run as root
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(ConfigurationError) as raised:
+        read_key_file(path, form)
+    remedy = "let this user own it, with mode 0600, and enter its folder"
+    assert str(raised.value) == f"{path}: can't be read (Permission denied); {remedy}"
 
 
 @pytest.mark.parametrize("key", [KEY[:-2], KEY + "00", KEY.upper(), KEY[:-1] + "g", ""])

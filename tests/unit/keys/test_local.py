@@ -96,6 +96,19 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
         LocalKeys(tmp_path / name)
 
 
+def test_a_file_that_this_user_must_not_look_at_is_not_to_be_granted_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "stat", refuse)
+    with pytest.raises(
+        ConfigurationError, match=r"Permission denied\); let this user own it, with mode 0600"
+    ):
+        LocalKeys(tmp_path / "keys.json")
+
+
 def test_a_replaced_file_is_read_at_the_next_refresh(key_file: KeyFile, entry: Entry) -> None:
     keys = LocalKeys(key_file(entry()))
     assert not keys.refresh()

@@ -188,6 +188,33 @@ def test_a_tenant_without_roots_is_pointed_to_the_command(store: RootStore) -> N
         store.need("initech")
 
 
+@pytest.mark.parametrize("what", ["root", "token root"])
+def test_where_the_roots_file_is_missing_it_says_so(
+    open_store: Callable[..., RootStore], tmp_path: Path, what: str
+) -> None:
+    text = str(open_store(tmp_path / "elsewhere.json").lacks("acme", what))
+    assert text == (
+        f"{tmp_path / 'elsewhere.json'}: there is no such file; name the administration's with --roots, "
+        f"or make one: interceptors keys root acme"
+    )
+
+
+def test_a_token_root_that_is_lacking_is_pointed_to_its_command(store: RootStore) -> None:
+    text = str(store.lacks("acme", "token root"))
+    assert text.endswith("'acme' has no token root; make one: interceptors keys token-root acme")
+
+
+@pytest.mark.parametrize("content", ["", '{"roots": [{'], ids=["empty", "cut off"])
+def test_a_broken_roots_file_is_to_be_restored(
+    open_store: Callable[..., RootStore], tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError, match="not a roots file: not JSON; restore the file from a back"):
+        open_store(path)
+
+
 def test_key_files_are_wrapped_where_the_service_s_are_and_listed_without_unwrapping(
     store: RootStore, tmp_path: Path, wrapping: Any
 ) -> None:

@@ -70,7 +70,9 @@ def test_a_former_version_is_destroyed_and_the_current_one_is_not(
 
 def test_what_needs_a_token_root_says_how_to_make_one(administer: Administer, tmp_path: Path) -> None:
     administration = administer()
-    with pytest.raises(ConfigurationError, match=r"'acme' has no root; make one"):
+    with pytest.raises(
+        ConfigurationError, match=r"no such file; .* --roots, or make one: interceptors keys root acme"
+    ):
         administration.tokens.root("acme")
     administration.root("acme")
     calls: list[Callable[[], Any]] = [

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from interceptors.errors import TrustError
 from interceptors.governance.checks import check_paths
+from interceptors.policy.signed import PAYLOAD_TYPES
+from interceptors.policy.trust import RoleName
+from interceptors.signatures import Signed, SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,8 +261,37 @@ def test_one_that_git_does_not_ignore_may_be(tmp_path: Path, line: str) -> None:
     assert [finding.rule.id for finding in check_paths([tmp_path], now_ms=NOW_MS)] == ["key-file-committed"]
 
 
-def test_a_signed_policy_is_not_read_as_a_broken_one(
-    check_text: Callable[..., list[Finding]],
+@pytest.mark.parametrize("name", ["policy.yaml", "interceptors.yaml", "policy.yaml.dsse.json"])
+def test_what_is_signed_in_a_folder_is_not_read_as_broken(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(json.dumps({"payload": "", "payloadType": "", "signatures": []}))
+    assert check_paths([tmp_path], now_ms=NOW_MS) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "found"),
+    [
+        (RoleName.POLICY, "version: 1\nfields: []\n", (2, "policy-invalid")),
+        (RoleName.DEPLOYMENT, "service: billing\nsecrets: []\n", (2, "configuration-invalid")),
+        # A signature makes nothing of another one: what was signed here is no policy.
+        (RoleName.POLICY, '{"payload": "", "payloadType": "", "signatures": []}', (1, "policy-invalid")),
+    ],
+)
+def test_a_signed_file_that_is_named_is_checked_as_what_it_was_signed_as(
+    rules_of: Callable[..., list[tuple[int, str]]], role: RoleName, text: str, found: tuple[int, str]
 ) -> None:
-    text = json.dumps({"payload": "", "payloadType": "", "signatures": []})
-    assert check_text(text, "policy.yaml") == []
+    signed = Signed(text.encode(), PAYLOAD_TYPES[role], ()).by(SigningKey(bytes(32)))
+    assert found in rules_of(signed.to_json(), "a.dsse.json")
+    assert found in rules_of(signed.to_json(), "policy.yaml")
+
+
+@pytest.mark.parametrize("payload_type", ["", "application/vnd.in-toto+json"])
+def test_a_signed_file_that_is_named_and_is_none_of_ours_is_refused(
+    check_text: Callable[..., list[Finding]], payload_type: str
+) -> None:
+    text = (
+        Signed(b"version: 1\n", payload_type, ()).by(SigningKey(bytes(32))).to_json()
+        if payload_type
+        else '{"payload": "'
+    )
+    with pytest.raises(TrustError, match=r"^a\.dsse\.json: "):
+        check_text(text, "a.dsse.json")

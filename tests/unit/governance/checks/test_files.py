@@ -87,6 +87,24 @@ def test_a_path_that_is_not_there_is_refused() -> None:
         list(files_in([Path("none")]))
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("h.txt", "version: 1\nchannels: []\n"),
+        ("p.yaml", "versions: 1\n"),
+        ("p.yaml", "channels: [\n"),
+        ("a.json", '{"key": "00"}'),
+        ("large.py", "#" * (4 << 20) + "\n"),
+    ],
+)
+def test_a_file_that_is_named_and_not_known_is_refused(name: str, text: str) -> None:
+    path = write(f"shop/{name}", text)
+    assert kinds(Path("shop")) == {}
+    for paths in ([path], [Path("shop"), path.resolve()]):
+        with pytest.raises(ConfigurationError, match=rf"shop/{name}: not looked at: .*; call a policy "):
+            list(files_in(paths))
+
+
 def test_a_project_is_the_nearest_folder_that_says_so() -> None:
     write("shop/pyproject.toml")
     write("shop/src/a.py")
