@@ -31,6 +31,7 @@ from interceptors.spans.bus_rabbitmq import rabbitmq_sink
 from interceptors.spans.sinks import RetryLater
 
 from .provision.kafka import create_topic
+from .provision.rabbitmq import create_queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -124,8 +125,8 @@ async def kafka(bootstrap: str) -> AsyncIterator[Broker]:
 
 
 @contextlib.asynccontextmanager
-async def rabbitmq(url: str) -> AsyncIterator[Broker]:
-    name = f"spans-{uuid.uuid4()}"
+async def rabbitmq(url: str, name: str | None = None) -> AsyncIterator[Broker]:
+    name = name or f"spans-{uuid.uuid4()}"
     async with asyncio.timeout(DEADLINE), await aio_pika.connect(url) as connection:
         await (await connection.channel()).declare_queue(name, durable=True)
     sink = rabbitmq_sink(url, name, CollectorKey(PRIVATE_KEY.public_key()), encode=encode, seal=seal)
@@ -242,10 +243,12 @@ class Exporting:
 @pytest.mark.alone
 @WAYS
 async def test_a_broker_that_is_killed_midway_gets_the_rest_when_it_is_back(
-    request: pytest.FixtureRequest, way: Callable[[str], contextlib.AbstractAsyncContextManager[Broker]]
+    request: pytest.FixtureRequest, way: Callable[..., contextlib.AbstractAsyncContextManager[Broker]]
 ) -> None:
     server: Server = await asyncio.to_thread(request.getfixturevalue, f"owned_{way.__name__}")
-    async with way(server.address) as broker:
+    # A queue that is just declared may be gone with the broker.
+    there = [await asyncio.to_thread(create_queue, server)] if way.__name__ == "rabbitmq" else []
+    async with way(server.address, *there) as broker:
         exporting = Exporting(broker.sink)
         running = asyncio.create_task(asyncio.to_thread(exporting.run))
         try:

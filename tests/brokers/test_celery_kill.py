@@ -28,6 +28,8 @@ from interceptors.keys import KeyAdministration, LocalKeys
 from interceptors.policy import check_policy
 from interceptors.spans import MemorySink
 
+from .provision.rabbitmq import create_queue
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -70,14 +72,13 @@ class Run(NamedTuple):
 class Returns:
     """An app that publishes tasks, each in a trace of its own, and what its worker says of their runs."""
 
-    def __init__(self, broker: str, folder: Path, closing: contextlib.ExitStack) -> None:
-        name = "returns-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+    def __init__(self, broker: str, queue: str, folder: Path, closing: contextlib.ExitStack) -> None:
         self._closing = closing
         self._folder = folder
         self._conf = {
             "broker_transport_options": TRANSPORT[broker.partition(":")[0]],
             "broker_url": broker,
-            "task_default_queue": name,
+            "task_default_queue": queue,
             "task_ignore_result": True,
             "worker_prefetch_multiplier": 1,
         }
@@ -176,8 +177,12 @@ def owned_broker(request: pytest.FixtureRequest) -> Server:
 @pytest.fixture
 def returns(owned_broker: Server, tmp_path: Path) -> Iterator[Returns]:
     """Its worker is started by the test."""
+    if owned_broker.address.startswith("amqp:"):
+        queue = create_queue(owned_broker)
+    else:
+        queue = "returns-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
     with contextlib.ExitStack() as closing:
-        yield Returns(owned_broker.address, tmp_path, closing)
+        yield Returns(owned_broker.address, queue, tmp_path, closing)
 
 
 def test_what_a_killed_broker_had_taken_runs_under_its_own_trace(

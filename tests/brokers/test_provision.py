@@ -26,6 +26,7 @@ from .provision.kafka import create_topic
 from .provision.kind import Container, Kind, Launch
 from .provision.native import NativeServer
 from .provision.ports import free_ports
+from .provision.rabbitmq import create_queue
 from .provision.readiness import wait_ready
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def persistent(body: bytes, **headers: Any) -> aio_pika.Message:
 
 
 async def publish(address: str, queue: str, message: aio_pika.Message) -> None:
-    """Return when the broker has confirmed the message, in a durable queue that nobody has used."""
+    """Return when the broker has confirmed the message, in a durable queue."""
     async with await aio_pika.connect(address) as connection:
         channel = await connection.channel()
         await channel.declare_queue(queue, durable=True)
@@ -224,8 +225,9 @@ async def test_a_byte_array_arrives_as_one(real_rabbitmq: str, queue: str) -> No
     assert type(message.headers["envelope"]) is bytearray
 
 
-async def test_what_rabbitmq_confirmed_outlives_the_process(owned_rabbitmq: Server, queue: str) -> None:
+async def test_what_rabbitmq_confirmed_outlives_the_process(owned_rabbitmq: Server) -> None:
     address = owned_rabbitmq.address
+    queue = await asyncio.to_thread(create_queue, owned_rabbitmq)
     await publish(address, queue, persistent(b"1"))
 
     kill_and_start(owned_rabbitmq)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import secrets
-import string
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +14,8 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
 from interceptors.context import Scope, current, new_root
 from interceptors.rabbitmq import TracedChannel
+
+from .provision.rabbitmq import create_queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -169,7 +169,7 @@ async def by_iterator(stock: Stock, queue: TracedQueue) -> AsyncIterator[None]:
 async def test_what_a_killed_broker_confirmed_arrives_in_its_own_trace(
     owned_rabbitmq: Server, checkout: Service, billing: Service, consuming: Consuming
 ) -> None:
-    name = "orders-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+    name = await asyncio.to_thread(create_queue, owned_rabbitmq)
     stock = Stock()
     async with asyncio.timeout(DEADLINE), contextlib.AsyncExitStack() as closing:
         sending = await channel(owned_rabbitmq, checkout, closing)
