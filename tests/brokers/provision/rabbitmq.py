@@ -7,7 +7,6 @@ import string
 from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 
-from amqp.exceptions import NotFound
 from kombu.connection import Connection
 
 from . import packages
@@ -102,16 +101,13 @@ def create_queue(server: Server) -> str:
     """
     while True:
         name = "test-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
-        _declare(server.address, name)
+        with Connection(server.address, connect_timeout=2) as connection:
+            connection.default_channel.queue_declare(name, durable=True, auto_delete=False)
         server.kill()
         server.start()
-        try:
-            _declare(server.address, name, passive=True)
-        except NotFound:
-            continue
+        with Connection(server.address, connect_timeout=2) as connection:
+            try:
+                connection.default_channel.queue_declare(name, passive=True)
+            except connection.channel_errors:  # there is no such queue
+                continue
         return name
-
-
-def _declare(address: str, name: str, *, passive: bool = False) -> None:
-    with Connection(address, connect_timeout=2) as connection:
-        connection.default_channel.queue_declare(name, passive=passive, durable=True, auto_delete=False)
